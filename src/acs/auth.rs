@@ -1,0 +1,97 @@
+//! Who calls: the version, the body and the signature of a request, before its handler (acs-rooms.md, 7 and 8).
+
+use std::future::{Ready, ready};
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{AUTHORIZATION, HOST, HeaderName};
+use actix_web::middleware::Next;
+use actix_web::web::ThinData;
+use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
+
+use super::error::{ApiError, Fault};
+use super::version::{self, Version};
+use super::{Acs, host};
+use crate::auth::AuthError;
+use crate::auth::hmac::{self, Signed};
+use crate::domain::resource::ResourceId;
+use crate::http::{State, body};
+
+/// A request that was signed with one of a resource's keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    pub resource: ResourceId,
+    pub version: Version,
+    /// SHA-256 of the body.
+    pub body_digest: [u8; 32],
+}
+
+impl FromRequest for Caller {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(req: &HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
+        ready(req.extensions().get().copied().ok_or(ApiError::Fault(Fault::NoCaller)))
+    }
+}
+
+/// Lets a request through to its handler once it is known who sent it.
+pub async fn authenticate(
+    mut req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    match caller(&mut req).await {
+        Ok(caller) => {
+            req.extensions_mut().insert(caller);
+            next.call(req).await.map(ServiceResponse::map_into_left_body)
+        }
+        // As an answer, not as an error: what is around this adds its headers.
+        Err(refused) => {
+            let (req, _) = req.into_parts();
+            Ok(ServiceResponse::from_err(refused, req).map_into_right_body())
+        }
+    }
+}
+
+async fn caller(req: &mut ServiceRequest) -> Result<Caller, ApiError> {
+    let version = version::read(req.request())?;
+    let body = body::read(req).await?;
+    let body_digest = hmac::digest(&body);
+    let resource = verify(req.request(), &body_digest).map_err(ApiError::Denied)?;
+    Ok(Caller { resource, version, body_digest })
+}
+
+fn verify(req: &HttpRequest, body_digest: &[u8; 32]) -> Result<ResourceId, AuthError> {
+    let (Some(ThinData(state)), Some(ThinData(acs))) =
+        (req.app_data::<ThinData<State>>(), req.app_data::<ThinData<Acs>>())
+    else {
+        return Err(AuthError::Signature); // the app is put together with both
+    };
+    let acs = &acs.0;
+    let signature = hmac::read_authorization(header(req, AUTHORIZATION, "Authorization")?)?;
+    let date = header(req, HeaderName::from_static("x-ms-date"), "x-ms-date")?;
+    let content_hash = header(req, HeaderName::from_static("x-ms-content-sha256"), "x-ms-content-sha256")?;
+    hmac::verify_content(content_hash, body_digest)?;
+
+    let target = req.uri().path_and_query().map_or("/", |target| target.as_str());
+    let host = authority(req).ok_or(AuthError::MissingHeader("Host"))?;
+    let default_port = if req.app_config().secure() { 443 } else { 80 };
+    let signed = Signed { verb: req.method().as_str(), date, content_hash, signature };
+    let forms = host::forms(target, host, default_port, &acs.public_hosts);
+    let key = hmac::verify(&acs.keyring, signed, forms)?;
+
+    hmac::verify_date(date, state.ctx.clock.now(), acs.clock_skew)?;
+    Ok(key.resource)
+}
+
+fn header<'a>(req: &'a HttpRequest, name: HeaderName, shown: &'static str) -> Result<&'a str, AuthError> {
+    req.headers().get(name).and_then(|value| value.to_str().ok()).ok_or(AuthError::MissingHeader(shown))
+}
+
+/// The host that a request was sent to, as it was spelled: HTTP/2 has it outside the headers.
+pub fn authority(req: &HttpRequest) -> Option<&str> {
+    match req.headers().get(HOST) {
+        Some(host) => host.to_str().ok(),
+        None => req.uri().authority().map(|authority| authority.as_str()),
+    }
+}

@@ -1,0 +1,123 @@
+//! JSON bodies: what is read, and how a client is told what is wrong with one (acs-rooms.md, sections 2 and 7).
+
+use std::fmt;
+use std::hash::Hash;
+use std::marker::PhantomData;
+
+use actix_web::HttpRequest;
+use actix_web::http::Method;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::error::{ApiError, Detail};
+
+const JSON: &str = "application/json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// Reads a body of JSON. None at all is an empty object, whatever its type.
+///
+/// # Errors
+/// 415 for another media type, 400 with the member that is wrong.
+pub fn read<T: DeserializeOwned>(req: &HttpRequest, body: &[u8]) -> Result<T, ApiError> {
+    let body = if body.is_empty() {
+        b"{}"
+    } else {
+        check_media_type(req)?;
+        body
+    };
+    parse(body).map_err(|detail| ApiError::Malformed(vec![detail]))
+}
+
+fn check_media_type(req: &HttpRequest) -> Result<(), ApiError> {
+    let text = |name| req.headers().get(name).and_then(|value| value.to_str().ok());
+    let essence = text(CONTENT_TYPE).and_then(|kind| kind.split(';').next()).unwrap_or("").trim();
+    let is_patch = req.method() == Method::PATCH;
+    let known = essence.eq_ignore_ascii_case(JSON) || (is_patch && essence.eq_ignore_ascii_case(MERGE_PATCH));
+    let plain = text(CONTENT_ENCODING).is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
+    if known && plain {
+        return Ok(());
+    }
+    let expected = if is_patch { "application/merge-patch+json or application/json" } else { JSON };
+    Err(ApiError::UnsupportedMediaType { expected })
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Detail> {
+    // Members that nobody reads are not looked into by the parser; they, too, have to be text.
+    let text = std::str::from_utf8(body).map_err(|_| Detail::new("$", "The body is not UTF-8."))?;
+    if let Ok(Object(read)) = serde_json::from_str(text) {
+        return Ok(read);
+    }
+    // Once more, for the path to what is wrong.
+    let mut json = serde_json::Deserializer::from_str(text);
+    let Object(read) = serde_path_to_error::deserialize(&mut json).map_err(|e| {
+        let path = e.path().to_string();
+        Detail::new(if path == "." { "$".to_owned() } else { format!("$.{path}") }, e.inner().to_string())
+    })?;
+    json.end().map_err(|e| Detail::new("$", e.to_string()))?;
+    Ok(read)
+}
+
+/// A value that has to be a JSON object: serde's structs would be content with an array.
+#[derive(Debug)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(Members(PhantomData)).map(Object)
+    }
+}
+
+/// The members of an object in their order. A name that stands twice is refused: the last would
+/// win silently, and in a roster it decides a role.
+#[derive(Debug)]
+pub struct Entries<V>(pub Vec<(String, V)>);
+
+impl<V> Default for Entries<V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<V>(PhantomData<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Members<V> {
+            type Value = Entries<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<V>, A::Error> {
+                let mut entries: Vec<(String, V)> = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                if has_twins(entries.iter().map(|(name, _)| name)) {
+                    return Err(A::Error::custom("a member stands here twice"));
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Members(PhantomData))
+    }
+}
+
+fn has_twins<T: Hash + Eq>(names: impl Iterator<Item = T>) -> bool {
+    let mut seen = std::collections::HashSet::new();
+    !names.into_iter().all(|name| seen.insert(name))
+}

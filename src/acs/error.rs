@@ -1,0 +1,318 @@
+//! What a client reads when its request is refused (acs-rooms.md, section 7).
+
+use std::borrow::Cow;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::auth::AuthError;
+use crate::auth::jwt::SignerError;
+use crate::domain::identity::{TokenLifetime, TokenLifetimeError, TokenScope};
+use crate::domain::role::Role;
+use crate::domain::room_id::RoomIdError;
+use crate::domain::validity::ValidityFault;
+use crate::http::body::BodyError;
+use crate::service::ServiceError;
+
+const MALFORMED: &str = "The request could not be understood by the server due to malformed syntax.";
+/// How much of a client's own text an answer repeats.
+const REPEATED: usize = 128;
+
+/// Every refusal. What a case displays is the `message` of the answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    #[error("{MALFORMED}")]
+    Malformed(Vec<Detail>),
+    #[error(transparent)]
+    RoomId(#[from] RoomIdError),
+    #[error("Invalid format for communication identifier.")]
+    RawIdOnCreate,
+    #[error("Communication identifier {} is not supported.", shortened(.0))]
+    RawIdOnUpdate(String),
+    #[error("Invalid value for the Participants.")]
+    RawIdOnOlderUpdate,
+    #[error("The nextLink token is not one that this service gave. Start again from the first page.")]
+    PageToken,
+    #[error("{0}")]
+    Repeatability(&'static str),
+    #[error(
+        "Repeatability-First-Sent lies outside the time for which a request can be repeated. Send a new request with a new id and date."
+    )]
+    RepeatabilityWindow,
+    #[error("The server cannot find the requested resource.")]
+    NotFound,
+    #[error("{}", denied(.0))]
+    Denied(AuthError),
+    #[error("Provided identity doesn't belong to the resource.")]
+    IdentityNotOwned,
+    #[error("{message}")]
+    Validation { message: String, target: Cow<'static, str> },
+    #[error("The HTTP resource that matches the request URI '{uri}' does not support the API version '{}'.", shortened(.version))]
+    UnsupportedApiVersion { uri: String, version: String },
+    #[error("An API version is required, but was not specified. Add the query parameter api-version.")]
+    ApiVersionUnspecified,
+    #[error("The Content-Type must be {expected}, without a Content-Encoding.")]
+    UnsupportedMediaType { expected: &'static str },
+    #[error("The body is larger than 1 MiB, the most that this service reads.")]
+    PayloadTooLarge,
+    #[error("The body did not arrive in time. Send the request again.")]
+    RequestTimeout,
+    #[error("The body broke off before its end.")]
+    BodyBroken,
+    #[error("The method is not allowed here. Allowed: {allow}.")]
+    MethodNotAllowed { allow: &'static str },
+    #[error("The service is not available for the moment. Try again.")]
+    Unavailable(#[source] ServiceError),
+    #[error("The server failed. The log has the reason, under the x-ms-request-id of this answer.")]
+    Fault(#[source] Fault),
+}
+
+/// What failed on our side; for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error(transparent)]
+    Service(ServiceError),
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    #[error("resource without a signing key")]
+    NoSigner,
+    #[error("an answer can't be rendered: {0}")]
+    Render(#[from] serde_json::Error),
+    #[error("the request was not authenticated before its handler")]
+    NoCaller,
+}
+
+/// One reason why a body was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Detail {
+    code: &'static str,
+    message: Cow<'static, str>,
+    target: Cow<'static, str>,
+}
+
+impl Detail {
+    /// `target` is the member's path in the body, or the name that the service gives it.
+    pub fn new(target: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: "BadArgument", message: bounded(message.into()), target: bounded(target.into()) }
+    }
+
+    /// A role that is none; `raw_id` is as it came.
+    pub fn role(raw_id: &str) -> Self {
+        let valid: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
+        Self::new(
+            format!("$.participants.{}.role", shortened(raw_id)),
+            format!("Invalid participant role. The valid roles are: {}.", valid.join(", ")),
+        )
+    }
+
+    /// One of the two ends of a window, on an update.
+    pub fn half_a_window() -> Self {
+        Self::new("", "validFrom and validUntil should be set together.")
+    }
+
+    /// More participants than a roster holds.
+    pub fn too_many(max: u32) -> Self {
+        Self::new("$.participants", format!("A room has at most {max} participants."))
+    }
+}
+
+impl From<ValidityFault> for Detail {
+    fn from(fault: ValidityFault) -> Self {
+        match fault {
+            ValidityFault::StartsTooLate => {
+                Self::new("ValidFrom", "Value is incorrect or more than 180 days in the future.")
+            }
+            ValidityFault::EndsInThePast => Self::new("ValidUntil", "The time range end is in the past."),
+            ValidityFault::WrongLength => {
+                Self::new("ValidUntil", "The time range is incorrect, or larger than 180 days.")
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: Inner<'a>,
+}
+
+#[derive(Serialize)]
+struct Inner<'a> {
+    code: &'a str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[Detail]>::is_empty")]
+    details: &'a [Detail],
+}
+
+impl ApiError {
+    /// The status and the code a client matches on: the one table of both.
+    fn kind(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Malformed(_)
+            | Self::RoomId(_)
+            | Self::RawIdOnCreate
+            | Self::RawIdOnUpdate(_)
+            | Self::RawIdOnOlderUpdate
+            | Self::PageToken
+            | Self::Repeatability(_)
+            | Self::BodyBroken => (StatusCode::BAD_REQUEST, "BadRequest"),
+            Self::RepeatabilityWindow => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "NotFound"),
+            Self::Denied(_) => (StatusCode::UNAUTHORIZED, "Denied"),
+            Self::IdentityNotOwned => (StatusCode::UNAUTHORIZED, "IdentityNotOwned"),
+            Self::Validation { .. } => (StatusCode::BAD_REQUEST, "ValidationError"),
+            Self::UnsupportedApiVersion { .. } => (StatusCode::BAD_REQUEST, "UnsupportedApiVersion"),
+            Self::ApiVersionUnspecified => (StatusCode::BAD_REQUEST, "ApiVersionUnspecified"),
+            Self::UnsupportedMediaType { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType"),
+            Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge"),
+            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "RequestTimeout"),
+            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+            Self::Fault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
+        }
+    }
+
+    fn target(&self) -> Option<&str> {
+        match self {
+            Self::PageToken => Some("nextLink"),
+            Self::Validation { target, .. } => Some(target),
+            _ => None,
+        }
+    }
+
+    fn log(&self) {
+        match self {
+            Self::Fault(fault) => tracing::error!(fault = ?fault, "failed"),
+            Self::Unavailable(cause) => tracing::warn!(cause = ?cause, "not available"),
+            Self::Denied(reason) => tracing::info!(%reason, "denied"),
+            refused => tracing::debug!(reason = %refused, "refused"),
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.kind().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.log();
+        let (status, code) = self.kind();
+        let details = match self {
+            Self::Malformed(details) => details.as_slice(),
+            _ => &[],
+        };
+        let body = Body { error: Inner { code, message: self.to_string(), target: self.target(), details } };
+        let mut response = HttpResponse::build(status);
+        response.insert_header(("x-ms-error-code", code));
+        match self {
+            Self::MethodNotAllowed { allow } => {
+                response.insert_header((ALLOW, *allow));
+            }
+            Self::Unavailable(_) => {
+                response.insert_header((RETRY_AFTER, "1"));
+            }
+            _ => {}
+        }
+        response.json(body)
+    }
+}
+
+impl From<ServiceError> for ApiError {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::RoomNotFound => Self::NotFound,
+            ServiceError::TooManyParticipants { max } => Self::Malformed(vec![Detail::too_many(max)]),
+            ServiceError::RepeatDiffers => Self::Repeatability(
+                "The Repeatability-Request-ID was used before, with another body or another Repeatability-First-Sent.",
+            ),
+            ServiceError::IdentityNotOwned => Self::IdentityNotOwned,
+            ServiceError::Unavailable(_) => Self::Unavailable(error),
+            ServiceError::Fault(_) => Self::Fault(Fault::Service(error)),
+        }
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::PayloadTooLarge,
+            BodyError::TooSlow => Self::RequestTimeout,
+            BodyError::Broken => Self::BodyBroken,
+        }
+    }
+}
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<TokenLifetimeError> for ApiError {
+    fn from(TokenLifetimeError(minutes): TokenLifetimeError) -> Self {
+        Self::Validation {
+            message: format!(
+                "ExpiresInMinutes value {minutes} is invalid. Value must be within the [{}, {}] interval.",
+                TokenLifetime::MIN_MINUTES,
+                TokenLifetime::MAX_MINUTES
+            ),
+            target: "ExpiresInMinutes".into(),
+        }
+    }
+}
+
+impl ApiError {
+    /// Scopes that are missing or none; `target` is the member that names them.
+    pub fn scopes(target: &'static str) -> Self {
+        let valid: Vec<&str> = TokenScope::ALL.iter().map(|scope| scope.as_str()).collect();
+        Self::Validation {
+            message: format!("{target} must name one or more of: {}.", valid.join(", ")),
+            target: target.into(),
+        }
+    }
+
+    /// The same refusal in the words of Identity, which has no details.
+    pub fn into_validation(self) -> Self {
+        match self {
+            Self::Malformed(details) => {
+                let (message, target) = details.into_iter().next().map_or_else(
+                    || (MALFORMED.to_owned(), Cow::Borrowed("$")),
+                    |detail| (detail.message.into_owned(), detail.target),
+                );
+                Self::Validation { message, target }
+            }
+            other => other,
+        }
+    }
+}
+
+fn denied(reason: &AuthError) -> &'static str {
+    match reason {
+        AuthError::ContentHash { .. } => "Request 'x-ms-content-sha256' differs from generated content hash.",
+        AuthError::UnreadableDate => "The x-ms-date of the request is not an HTTP date.",
+        AuthError::Skew { .. } => "The x-ms-date of the request is too far from the server's time.",
+        AuthError::MissingHeader(_) | AuthError::OtherScheme | AuthError::Signature => {
+            "Denied by the resource provider."
+        }
+    }
+}
+
+/// A client's own text, cut so that an answer can't be made large with it.
+fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(REPEATED) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
+/// The same for a text of ours that repeats some of the client's.
+fn bounded(text: Cow<'static, str>) -> Cow<'static, str> {
+    match text.char_indices().nth(3 * REPEATED) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text,
+    }
+}

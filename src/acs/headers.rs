@@ -1,0 +1,78 @@
+//! The headers that every answer carries (acs-rooms.md, section 3), and those a browser is told of.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use rand::RngExt as _;
+use tracing_actix_web::RequestId;
+
+use super::version::Api;
+
+/// What a browser may send besides the safelisted headers (section 8).
+pub const ALLOWED_HEADERS: [&str; 9] = [
+    "authorization",
+    "content-type",
+    "accept",
+    "x-ms-date",
+    "x-ms-content-sha256",
+    "x-ms-client-request-id",
+    "x-ms-useragent",
+    "repeatability-request-id",
+    "repeatability-first-sent",
+];
+
+/// What a browser's script may read.
+pub const EXPOSED_HEADERS: [&str; 8] = [
+    "x-ms-error-code",
+    "x-ms-request-id",
+    "x-ms-client-request-id",
+    "api-supported-versions",
+    "ms-cv",
+    "location",
+    "repeatability-result",
+    "retry-after",
+];
+
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
+
+/// Adds what every answer carries.
+pub async fn add(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let api = Api::of(req.path());
+    let client_request_id = req.headers().get(CLIENT_REQUEST_ID).cloned();
+    let request_id = req.extensions().get::<RequestId>().map(ToString::to_string);
+    let mut response = next.call(req).await?;
+    let headers = response.headers_mut();
+    headers.insert(HeaderName::from_static("api-supported-versions"), HeaderValue::from_static(api.supported()));
+    put(headers, "ms-cv", &correlation_vector());
+    if let Some(id) = request_id {
+        put(headers, "x-ms-request-id", &id);
+    }
+    if let Some(id) = client_request_id {
+        headers.insert(CLIENT_REQUEST_ID, id);
+    }
+    if api == Api::Rooms && headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json") {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    }
+    Ok(response)
+}
+
+fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// 22 base64 characters and the position of a first hop.
+fn correlation_vector() -> String {
+    let base: [u8; 16] = rand::rng().random();
+    let mut vector = STANDARD_NO_PAD.encode(base);
+    vector.push_str(".0");
+    vector
+}

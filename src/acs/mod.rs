@@ -1,0 +1,97 @@
+//! Azure Communication Services on the wire: Rooms, and of Identity what rooms need.
+
+mod auth;
+mod body;
+mod error;
+mod headers;
+mod host;
+mod identities;
+mod page;
+mod participants;
+mod repeat;
+mod rooms;
+mod time;
+mod version;
+
+use std::future::ready;
+use std::sync::Arc;
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpResponse, Resource, Route};
+use chrono::TimeDelta;
+
+pub use headers::{ALLOWED_HEADERS, EXPOSED_HEADERS};
+pub use host::PublicHost;
+
+use crate::auth::jwt::Signer;
+use crate::auth::keyring::Keyring;
+use error::ApiError;
+
+/// What the handlers of this protocol work with.
+#[derive(Clone)]
+pub struct Acs(Arc<Shared>);
+
+struct Shared {
+    keyring: Keyring,
+    signers: Vec<Signer>,
+    clock_skew: Option<TimeDelta>,
+    public_hosts: Vec<PublicHost>,
+}
+
+impl Acs {
+    /// `signers` holds each resource's current one first; `clock_skew` of `None` accepts any date.
+    pub fn new(
+        keyring: Keyring,
+        signers: Vec<Signer>,
+        clock_skew: Option<TimeDelta>,
+        public_hosts: Vec<PublicHost>,
+    ) -> Self {
+        Self(Arc::new(Shared { keyring, signers, clock_skew, public_hosts }))
+    }
+}
+
+/// Every route of the protocol. What is not one is answered by [`no_route`].
+pub fn routes(config: &mut ServiceConfig) {
+    let resource = |path: &str, allow: &'static str| {
+        web::resource(path)
+            .default_service(web::to(move || ready(Err::<HttpResponse, _>(ApiError::MethodNotAllowed { allow }))))
+    };
+    let add = |config: &mut ServiceConfig, resource: Resource| {
+        config.service(resource.wrap(from_fn(headers::add)));
+    };
+    add(
+        config,
+        resource("/rooms", "GET, POST")
+            .route(signed(web::get().to(rooms::list)))
+            .route(signed(web::post().to(rooms::create))),
+    );
+    add(
+        config,
+        resource("/rooms/{roomId}", "GET, PATCH, DELETE")
+            .route(signed(web::get().to(rooms::get)))
+            .route(signed(web::patch().to(rooms::update)))
+            .route(signed(web::delete().to(rooms::delete))),
+    );
+    add(
+        config,
+        resource("/rooms/{roomId}/participants", "GET, PATCH")
+            .route(signed(web::get().to(participants::list)))
+            .route(signed(web::patch().to(participants::update))),
+    );
+    add(config, resource("/identities", "POST").route(signed(web::post().to(identities::create))));
+    add(
+        config,
+        resource("/identities/{id}/:issueAccessToken", "POST")
+            .route(signed(web::post().to(identities::issue_access_token))),
+    );
+}
+
+/// The answer to a path that is no route.
+pub fn no_route() -> Route {
+    web::to(async || Err::<HttpResponse, _>(ApiError::NotFound)).wrap(from_fn(headers::add))
+}
+
+fn signed(route: Route) -> Route {
+    route.wrap(from_fn(auth::authenticate))
+}

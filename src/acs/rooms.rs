@@ -1,0 +1,183 @@
+//! Rooms: create, list, get, update, delete (acs-rooms.md, R1 to R5).
+
+use actix_web::http::header::LOCATION;
+use actix_web::web::{Bytes, Path, ThinData};
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::auth::Caller;
+use super::error::{ApiError, Detail};
+use super::participants::GivenRoster;
+use super::time::WireTime;
+use super::{Acs, body, page, participants, repeat};
+use crate::domain::raw_id::RawIdError;
+use crate::domain::room::{Room, RoomChange};
+use crate::domain::room_id::RoomId;
+use crate::domain::roster::Participant;
+use crate::domain::validity::Validity;
+use crate::http::State;
+use crate::service;
+use crate::service::rooms::NewRoom;
+
+/// A room to be made. Null counts as absent everywhere.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CreateRoom {
+    valid_from: Option<WireTime>,
+    valid_until: Option<WireTime>,
+    pstn_dial_out_enabled: Option<bool>,
+    participants: Option<GivenRoster>,
+}
+
+/// Null leaves a member as it is, unlike in other merge patches: clients send it for what they do not change.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UpdateRoom {
+    valid_from: Option<WireTime>,
+    valid_until: Option<WireTime>,
+    pstn_dial_out_enabled: Option<bool>,
+}
+
+/// A room as it goes out: every member, always.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RoomView {
+    id: String,
+    created_at: WireTime,
+    valid_from: WireTime,
+    valid_until: WireTime,
+    pstn_dial_out_enabled: bool,
+}
+
+impl From<&Room> for RoomView {
+    fn from(room: &Room) -> Self {
+        Self {
+            id: room.id.to_string(),
+            created_at: WireTime(room.created_at),
+            valid_from: WireTime(room.validity.from()),
+            valid_until: WireTime(room.validity.until()),
+            pstn_dial_out_enabled: room.pstn_dial_out_enabled,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RoomPage {
+    value: Vec<RoomView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_link: Option<String>,
+}
+
+/// Makes a room, with a roster if one is given.
+pub async fn create(
+    ThinData(state): ThinData<State>,
+    ThinData(acs): ThinData<Acs>,
+    caller: Caller,
+    req: HttpRequest,
+    body: Bytes,
+) -> Result<HttpResponse, ApiError> {
+    let (ctx, now) = (&state.ctx, state.ctx.clock.now());
+    let wanted: CreateRoom = body::read(&req, &body)?;
+    let repeat = repeat::read(&req, caller.body_digest, now, acs.0.clock_skew)?;
+
+    let created = match (new_room(wanted, now, ctx.max_participants), &repeat) {
+        (Ok(new), repeat) => service::rooms::create(ctx, caller.resource, &new, repeat.as_ref(), render).await?,
+        // What was right when it was sent first may be refused by now: its dates have passed.
+        (Err(refused), Some(repeat)) => service::rooms::recall(ctx, caller.resource, repeat).await?.ok_or(refused)?,
+        (Err(refused), None) => return Err(refused),
+    };
+    Ok(HttpResponse::Created()
+        .insert_header((LOCATION, created.room.to_string()))
+        .insert_header(("repeatability-result", "accepted"))
+        .content_type("application/json")
+        .body(created.answer))
+}
+
+/// Every fault of window, roles and size in one answer; raw ids only after those (section 7, order of checks).
+fn new_room(wanted: CreateRoom, now: DateTime<Utc>, max_participants: u32) -> Result<NewRoom, ApiError> {
+    let validity = Validity::new(wanted.valid_from.map(|t| t.0), wanted.valid_until.map(|t| t.0), now);
+    let roles = participants::roles(wanted.participants.unwrap_or_default());
+    let (validity, roles) = match (validity, roles) {
+        (Ok(_), Ok(roles)) if roles.len() > max_participants as usize => {
+            return Err(ApiError::Malformed(vec![Detail::too_many(max_participants)]));
+        }
+        (Ok(validity), Ok(roles)) => (validity, roles),
+        (validity, roles) => {
+            let window = validity.err().unwrap_or_default().into_iter().map(Detail::from);
+            return Err(ApiError::Malformed(window.chain(roles.err().unwrap_or_default()).collect()));
+        }
+    };
+    let mut roster = Vec::with_capacity(roles.len());
+    for (raw_id, role) in roles {
+        let raw_id = raw_id.parse().map_err(|RawIdError(_)| ApiError::RawIdOnCreate)?;
+        // Null, which stands in an example of the specification, adds nobody.
+        roster.extend(role.map(|role| Participant { raw_id, role }));
+    }
+    let pstn_dial_out_enabled = wanted.pstn_dial_out_enabled.unwrap_or(false);
+    Ok(NewRoom { created_at: now, validity, pstn_dial_out_enabled, roster })
+}
+
+fn render(room: &Room) -> Vec<u8> {
+    // Strings, dates and a flag: there is nothing in it that can't be written.
+    serde_json::to_vec(&RoomView::from(room)).unwrap_or_default()
+}
+
+/// Lists the resource's rooms, newest first, also those that are over.
+pub async fn list(
+    ThinData(state): ThinData<State>,
+    caller: Caller,
+    req: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let before = page::position(&req, caller.resource)?;
+    let (rooms, more) = service::rooms::list(&state.ctx, caller.resource, before, page::SIZE).await?;
+    let last = rooms.last().filter(|_| more);
+    let next_link = last.map(|room| page::next_link(&req, caller.resource, room.id));
+    Ok(HttpResponse::Ok().json(RoomPage { value: rooms.iter().map(RoomView::from).collect(), next_link }))
+}
+
+/// One room, also before and after its window.
+pub async fn get(
+    ThinData(state): ThinData<State>,
+    caller: Caller,
+    room: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let room: RoomId = room.parse()?;
+    let room = service::rooms::get(&state.ctx, caller.resource, room).await?;
+    Ok(HttpResponse::Ok().json(RoomView::from(&room)))
+}
+
+/// Changes a room's window, both ends at once, or its flag.
+pub async fn update(
+    ThinData(state): ThinData<State>,
+    caller: Caller,
+    req: HttpRequest,
+    room: Path<String>,
+    body: Bytes,
+) -> Result<HttpResponse, ApiError> {
+    let wanted: UpdateRoom = body::read(&req, &body)?;
+    let validity = match (wanted.valid_from, wanted.valid_until) {
+        (None, None) => None,
+        (Some(WireTime(from)), Some(WireTime(until))) => {
+            let validity = Validity::new(Some(from), Some(until), state.ctx.clock.now());
+            Some(validity.map_err(|faults| ApiError::Malformed(faults.into_iter().map(Detail::from).collect()))?)
+        }
+        _ => return Err(ApiError::Malformed(vec![Detail::half_a_window()])),
+    };
+    let change = RoomChange { validity, pstn_dial_out_enabled: wanted.pstn_dial_out_enabled };
+    let room: RoomId = room.parse()?;
+    let room = service::rooms::update(&state.ctx, caller.resource, room, &change).await?;
+    Ok(HttpResponse::Ok().json(RoomView::from(&room)))
+}
+
+/// Deletes a room and its roster.
+pub async fn delete(
+    ThinData(state): ThinData<State>,
+    caller: Caller,
+    room: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let room: RoomId = room.parse()?;
+    service::rooms::delete(&state.ctx, caller.resource, room).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

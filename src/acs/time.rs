@@ -1,0 +1,67 @@
+//! Instants on the wire (acs-rooms.md, section 4).
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Timelike as _, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// In: RFC 3339 with any offset. Out: UTC as `+00:00`, and as many digits as it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WireTime(pub DateTime<Utc>);
+
+impl<'de> Deserialize<'de> for WireTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        DateTime::parse_from_rfc3339(&text)
+            .map(|at| Self(at.to_utc()))
+            .map_err(|_| serde::de::Error::custom("not an RFC 3339 date-time such as 2026-11-21T01:07:52Z"))
+    }
+}
+
+impl Serialize for WireTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&render(self.0))
+    }
+}
+
+fn render(at: DateTime<Utc>) -> String {
+    let mut text = at.format("%Y-%m-%dT%H:%M:%S").to_string();
+    let micros = at.nanosecond() % 1_000_000_000 / 1_000;
+    if micros > 0 {
+        // Writing to a String does not fail.
+        let _ = write!(text, ".{micros:06}");
+        text.truncate(text.trim_end_matches('0').len());
+    }
+    text.push_str("+00:00");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::js("2030-01-01T00:00:00.123Z", "2030-01-01T00:00:00.123+00:00")]
+    #[case::python("2030-01-01T00:00:00.120450Z", "2030-01-01T00:00:00.12045+00:00")]
+    #[case::java_is_cut("2030-01-01T00:00:00.123456789Z", "2030-01-01T00:00:00.123456+00:00")]
+    #[case::whole("2024-03-22T18:00:54Z", "2024-03-22T18:00:54+00:00")]
+    #[case::no_dot_for_nanoseconds("2024-03-22T18:00:54.000000999Z", "2024-03-22T18:00:54+00:00")]
+    #[case::an_offset("2024-03-22T18:00:54+05:30", "2024-03-22T12:30:54+00:00")]
+    #[case::whole_tens("2024-03-22T18:00:50.500Z", "2024-03-22T18:00:50.5+00:00")]
+    fn an_instant_goes_out_as_the_service_writes_it(#[case] sent: &str, #[case] wanted: &str) {
+        let read: WireTime = serde_json::from_value(sent.into()).expect("a date");
+        assert_eq!(serde_json::to_value(read).expect("a string"), wanted);
+    }
+
+    #[rstest]
+    #[case("2030-01-01")]
+    #[case("2030-01-01T00:00:00")]
+    #[case("2030-13-01T00:00:00Z")]
+    #[case("tomorrow")]
+    #[case("")]
+    fn anything_else_is_refused(#[case] sent: &str) {
+        assert!(serde_json::from_value::<WireTime>(sent.into()).is_err());
+    }
+}

@@ -1,0 +1,119 @@
+//! The service put together: database, keys, routes and listeners.
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_cors::Cors;
+use actix_web::dev::Server;
+use actix_web::http::{KeepAlive, Method};
+use actix_web::middleware::Condition;
+use actix_web::web::ThinData;
+use actix_web::{App, HttpServer};
+use anyhow::Context as _;
+use chrono::TimeDelta;
+use tokio_util::sync::CancellationToken;
+use tracing_actix_web::TracingLogger;
+
+use crate::acs::{self, Acs, PublicHost};
+use crate::auth::jwt::{self, Signer};
+use crate::auth::keyring::{self, AccessKey, Keyring};
+use crate::http::request_span::RequestSpan;
+use crate::http::{State, health};
+use crate::service::{self, Context};
+use crate::store::signing_keys::SigningKeyRow;
+
+/// What the protocols are set to.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Base64.
+    pub access_key: String,
+    /// `None` accepts any date.
+    pub clock_skew: Option<TimeDelta>,
+    pub public_hosts: Vec<PublicHost>,
+    /// Browser origins that may call; `*` is any.
+    pub cors_origins: Vec<String>,
+}
+
+/// Where requests come in.
+pub struct Listeners {
+    pub http: TcpListener,
+    pub https: Option<(TcpListener, rustls::ServerConfig)>,
+}
+
+/// How long requests in flight have when the service ends.
+const DRAIN_SECONDS: u64 = 30;
+/// How long a client's connection may rest: longer than the pools of the usual clients keep theirs.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Makes what the database has to hold, and puts the Azure surface together from it.
+///
+/// # Errors
+/// The database can't be reached, or a key in it can't be used.
+pub async fn prepare(ctx: &Context, settings: &Settings) -> anyhow::Result<Acs> {
+    let secondary = keyring::generate();
+    let wanted = service::start::Wanted { primary: &settings.access_key, secondary: &secondary };
+    let (resource, keys) = service::start::prepare(ctx, &wanted).await.context("preparing the database")?;
+    let keyring: Keyring = keys
+        .iter()
+        .map(|row| {
+            AccessKey::new(row.resource, &row.secret)
+                .with_context(|| format!("the {} key of resource {}", row.name, row.resource_name))
+        })
+        .collect::<anyhow::Result<_>>()?;
+
+    let mut rows = service::start::signing_keys(ctx).await.context("reading the signing keys")?;
+    if !rows.iter().any(|row| row.resource == resource) {
+        let (kid, private_pem) = jwt::generate()?;
+        let first = SigningKeyRow { resource, kid, private_pem };
+        service::start::keep_first_signing_key(ctx, &first).await.context("keeping the first signing key")?;
+        rows = service::start::signing_keys(ctx).await.context("reading the signing keys")?;
+    }
+    let signers =
+        rows.iter().map(|row| Signer::new(row.resource, &row.kid, &row.private_pem)).collect::<Result<_, _>>()?;
+    Ok(Acs::new(keyring, signers, settings.clock_skew, settings.public_hosts.clone()))
+}
+
+/// Serves until `stop` is cancelled, then finishes what is in flight.
+pub fn serve(
+    ctx: Context,
+    acs: Acs,
+    settings: &Settings,
+    listeners: Listeners,
+    stop: CancellationToken,
+) -> io::Result<Server> {
+    let state = State { ctx };
+    let origins = settings.cors_origins.clone();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(ThinData(state.clone()))
+            .app_data(ThinData(acs.clone()))
+            .configure(health::routes)
+            .configure(acs::routes)
+            .default_service(acs::no_route())
+            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+            .wrap(TracingLogger::<RequestSpan>::new())
+    })
+    .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+    .shutdown_timeout(DRAIN_SECONDS)
+    .shutdown_signal(stop.cancelled_owned())
+    .listen(listeners.http)?;
+    let server = match listeners.https {
+        Some((listener, tls)) => server.listen_rustls_0_23(listener, tls)?,
+        None => server,
+    };
+    Ok(server.run())
+}
+
+/// Which browsers may call the Azure surface, and what they may send and read.
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allowed_headers(acs::ALLOWED_HEADERS)
+        .expose_headers(acs::EXPOSED_HEADERS)
+        .max_age(3600);
+    origins.iter().fold(cors, |cors, origin| match origin.as_str() {
+        "*" => cors.allow_any_origin(),
+        origin => cors.allowed_origin(origin),
+    })
+}

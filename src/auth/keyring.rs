@@ -1,0 +1,89 @@
+//! The access keys that requests may be signed with.
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use hmac::{Hmac, KeyInit as _};
+use rand::RngExt as _;
+use sha2::Sha256;
+
+use crate::domain::resource::ResourceId;
+
+/// One access key, ready to sign with.
+#[derive(Clone)]
+pub struct AccessKey {
+    pub resource: ResourceId,
+    pub(super) mac: Hmac<Sha256>,
+}
+
+/// Every key of the service; the likeliest first.
+#[derive(Clone, Default)]
+pub struct Keyring(Vec<AccessKey>);
+
+/// The text is no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an access key is base64 of at least one byte")]
+pub struct AccessKeyError;
+
+/// As the clients read key texts: padding may be missing, the last bits may be anything
+/// (acs-rooms.md, section 8, two keys).
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The bytes of a key's text. Blanks around it, and the `;` that a connection string leaves behind it, do not count.
+pub fn decode(text: &str) -> Result<Vec<u8>, AccessKeyError> {
+    let text = text.trim().trim_end_matches(';');
+    match LENIENT.decode(text) {
+        Ok(bytes) if !bytes.is_empty() => Ok(bytes),
+        _ => Err(AccessKeyError),
+    }
+}
+
+/// The text of a new key: 64 random bytes.
+pub fn generate() -> String {
+    let bytes: [u8; 64] = rand::rng().random();
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+impl AccessKey {
+    /// A key from its text.
+    pub fn new(resource: ResourceId, text: &str) -> Result<Self, AccessKeyError> {
+        let mac = Hmac::new_from_slice(&decode(text)?).map_err(|_| AccessKeyError)?;
+        Ok(Self { resource, mac })
+    }
+}
+
+impl Keyring {
+    /// The keys in the order in which they are tried.
+    pub fn iter(&self) -> impl Iterator<Item = &AccessKey> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<AccessKey> for Keyring {
+    fn from_iter<I: IntoIterator<Item = AccessKey>>(keys: I) -> Self {
+        Self(keys.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::whole("bWFkZS11cC1rZXk=", Ok(b"made-up-key".to_vec()))]
+    #[case::unpadded("bWFkZS11cC1rZXk", Ok(b"made-up-key".to_vec()))]
+    #[case::from_a_connection_string(" bWFkZS11cC1rZXk=;\n", Ok(b"made-up-key".to_vec()))]
+    #[case::one_byte("pw==", Ok(vec![0xa7]))]
+    #[case::empty("", Err(AccessKeyError))]
+    #[case::no_base64("not a key", Err(AccessKeyError))]
+    fn a_key_is_read_as_clients_read_it(#[case] text: &str, #[case] wanted: Result<Vec<u8>, AccessKeyError>) {
+        assert_eq!(decode(text), wanted);
+    }
+}

@@ -1,0 +1,26 @@
+//! Credentials as bytes; no HTTP.
+
+pub mod hmac;
+pub mod jwt;
+pub mod keyring;
+
+use chrono::TimeDelta;
+
+/// Why a signed request was refused. The texts are for the log, and hold no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    #[error("the header `{0}` is missing or not readable")]
+    MissingHeader(&'static str),
+    #[error(
+        "the Authorization header is none of `HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature=<base64>`"
+    )]
+    OtherScheme,
+    #[error("x-ms-content-sha256 is not the hash of the body, which is {expected}")]
+    ContentHash { expected: String },
+    #[error("the signature fits no key of this service, for no form of this request")]
+    Signature,
+    #[error("x-ms-date is not a date such as `Sat, 21 Nov 2026 01:07:52 GMT`")]
+    UnreadableDate,
+    #[error("x-ms-date is {} s from this server's clock, and at most {} s are tolerated", .by.num_seconds(), .tolerated.num_seconds())]
+    Skew { by: TimeDelta, tolerated: TimeDelta },
+}

@@ -1,0 +1,217 @@
+//! What can be set, by flag or by environment; the only reader of the environment.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
+
+/// The key of a service that was given none. No secret: it stands in the README, and is refused
+/// when anybody but this machine could use it.
+pub const DEVELOPMENT_KEY: &str =
+    "cm9vbWtlZXBlci1kZXZlbG9wbWVudC1rZXktbm90LWEtc2VjcmV0LWZvci1sb2NhbC11c2Utb25seS0tLS0tLQ==";
+
+/// A rooms server that Azure Communication Services Rooms clients work against.
+#[derive(Debug, Parser)]
+#[command(name = "roomkeeper", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve rooms (the default).
+    Serve(Box<ServeArgs>),
+    /// Bring the database's schema up to date, and end.
+    Migrate(MigrateArgs),
+    /// Run the private Postgres alone: print its URL, and keep it until stopped.
+    Postgres(PostgresArgs),
+    /// Print the version.
+    Version,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Where to serve HTTP; port 0 picks a free one.
+    #[arg(long, env = "ROOMKEEPER_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    #[command(flatten)]
+    pub tls: TlsArgs,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// Serve without bringing the schema up to date first.
+    #[arg(long, env = "ROOMKEEPER_NO_MIGRATE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_migrate: bool,
+    /// The primary access key of the default resource, in base64; without one, the development key.
+    #[arg(long, env = "ROOMKEEPER_ACCESS_KEY", value_name = "KEY", hide_env_values = true)]
+    pub access_key: Option<SecretString>,
+    /// The tolerated difference of a request's x-ms-date, or `off`.
+    #[arg(long, env = "ROOMKEEPER_CLOCK_SKEW", value_name = "DURATION", default_value = "15m", value_parser = duration_or_off)]
+    pub clock_skew: DurationOrOff,
+    /// The most participants that a roster holds.
+    #[arg(long, env = "ROOMKEEPER_MAX_PARTICIPANTS", value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub max_participants: u32,
+    /// Authorities, with a path prefix if clients have one, that requests may be signed for besides
+    /// their Host header: a proxy's public name, another spelling. Separated by commas.
+    #[arg(long, env = "ROOMKEEPER_PUBLIC_HOST", value_name = "HOST[:PORT][/PREFIX]", value_delimiter = ',')]
+    pub public_host: Vec<String>,
+    /// Browser origins that may call, separated by commas; `*` for any. Without it, none.
+    #[arg(long, env = "ROOMKEEPER_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Vec<String>,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct TlsArgs {
+    /// Where to serve HTTPS, or `off`.
+    #[arg(long, env = "ROOMKEEPER_TLS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8443", value_parser = address_or_off)]
+    pub tls_listen: AddressOrOff,
+    /// The certificate chain for HTTPS, in PEM; without one, a certificate for this machine is made in the data folder.
+    #[arg(long, env = "ROOMKEEPER_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert, in PEM.
+    #[arg(long, env = "ROOMKEEPER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PostgresArgs {
+    #[command(flatten)]
+    pub folders: FolderArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DatabaseArgs {
+    /// The Postgres to use; without one, a private Postgres is run in the data folder.
+    #[arg(long, env = "ROOMKEEPER_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<SecretString>,
+    #[command(flatten)]
+    pub folders: FolderArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct FolderArgs {
+    /// Where the private Postgres, the certificates and endpoint.json are kept
+    /// [default: /var/lib/roomkeeper for root, roomkeeper in the XDG data folder for others]
+    #[arg(long, env = "ROOMKEEPER_DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// The folder of the Postgres programs (initdb, pg_ctl, postgres) that run the private Postgres
+    /// [default: the newest of Debian's, then the PATH]
+    #[arg(long, env = "ROOMKEEPER_POSTGRES_BIN", value_name = "FOLDER")]
+    pub postgres_bin: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// What to log: a level, or a tracing filter.
+    #[arg(long, env = "ROOMKEEPER_LOG", value_name = "FILTER", default_value = "info")]
+    pub log: String,
+    /// How to write the log, to stderr [default: pretty on a terminal, else json]
+    #[arg(long, env = "ROOMKEEPER_LOG_FORMAT", value_name = "FORM")]
+    pub log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}
+
+/// A span of time; `None` is `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DurationOrOff(pub Option<Duration>);
+
+/// An address to listen on; `None` is `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressOrOff(pub Option<SocketAddr>);
+
+/// The longest span that can be set: far beyond use, and safe to add to any date.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+fn duration_or_off(text: &str) -> Result<DurationOrOff, String> {
+    if text == "off" {
+        return Ok(DurationOrOff(None));
+    }
+    let span =
+        humantime::parse_duration(text).map_err(|_| "write a duration such as 1500ms, 60s or 7d, or off".to_owned())?;
+    if span > LONGEST { Err("at most 100 years".to_owned()) } else { Ok(DurationOrOff(Some(span))) }
+}
+
+fn address_or_off(text: &str) -> Result<AddressOrOff, String> {
+    match text {
+        "off" => Ok(AddressOrOff(None)),
+        _ => text
+            .parse()
+            .map(|address| AddressOrOff(Some(address)))
+            .map_err(|_| "write an address such as 127.0.0.1:8443, or off".to_owned()),
+    }
+}
+
+/// A setting that can't be served with; ends the program with exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+impl Cli {
+    /// Reads the command line and the environment.
+    ///
+    /// # Errors
+    /// clap's own, which also carries the text of `--help` and `--version`.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(args)
+    }
+}
+
+impl ServeArgs {
+    /// True when every listener is for this machine alone.
+    pub fn is_local(&self) -> bool {
+        let listeners = [Some(self.listen), self.tls.tls_listen.0];
+        listeners.iter().flatten().all(|address| address.ip().is_loopback())
+    }
+}
+
+impl FolderArgs {
+    /// The data folder, absolute.
+    ///
+    /// # Errors
+    /// No folder is given and the environment names no home, or the working folder is gone.
+    pub fn folder(&self, is_root: bool) -> Result<PathBuf, ConfigError> {
+        let folder = match &self.data_dir {
+            Some(folder) => folder.clone(),
+            None if is_root => PathBuf::from("/var/lib/roomkeeper"),
+            None => xdg_data_home()
+                .ok_or_else(|| ConfigError("no home folder: name a data folder with --data-dir".to_owned()))?
+                .join("roomkeeper"),
+        };
+        std::path::absolute(&folder).map_err(|e| ConfigError(format!("--data-dir {}: {e}", folder.display())))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the reader of the environment")]
+fn xdg_data_home() -> Option<PathBuf> {
+    let named = |name| std::env::var_os(name).map(PathBuf::from).filter(|p: &PathBuf| p.is_absolute());
+    named("XDG_DATA_HOME").or_else(|| Some(named("HOME")?.join(".local/share")))
+}
+
+/// The folders in which programs are looked for.
+#[expect(clippy::disallowed_methods, reason = "this is the reader of the environment")]
+pub fn program_path() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()
+}

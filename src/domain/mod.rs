@@ -1,0 +1,11 @@
+//! The rules of rooms: no I/O, no clock of its own, no framework.
+
+pub mod identity;
+pub mod instant;
+pub mod raw_id;
+pub mod resource;
+pub mod role;
+pub mod room;
+pub mod room_id;
+pub mod roster;
+pub mod validity;

@@ -1,0 +1,15 @@
+//! Roomkeeper: a rooms service on Postgres. `README.md` says what it does, `CONTRIBUTING.md` how it is built.
+
+pub mod acs;
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod endpoint;
+pub mod http;
+pub mod service;
+pub mod store;
+pub mod telemetry;
+pub mod tls;

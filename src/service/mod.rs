@@ -1,0 +1,80 @@
+//! One function an operation, one transaction each.
+
+pub mod health;
+pub mod identities;
+pub mod rooms;
+pub mod rosters;
+pub mod start;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool};
+
+use crate::clock::Clock;
+use crate::domain::room_id::RoomIds;
+use crate::store::StoreError;
+
+/// What every operation works with.
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub db: PgPool,
+    pub clock: Clock,
+    /// The most participants of a roster.
+    pub max_participants: u32,
+    room_ids: Arc<RoomIds>,
+}
+
+/// Why an operation was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error("no such room")]
+    RoomNotFound,
+    #[error("the roster would hold more than {max}")]
+    TooManyParticipants { max: u32 },
+    /// A request id came again with another body or date.
+    #[error("the repeated request differs from the first")]
+    RepeatDiffers,
+    #[error("no such identity of this resource")]
+    IdentityNotOwned,
+    /// The database is away or overloaded; trying again may help.
+    #[error("the database is not available")]
+    Unavailable(#[source] Option<StoreError>),
+    #[error("a fault")]
+    Fault(#[source] StoreError),
+}
+
+/// An operation that the database has not done by then is given up: its answer of 503 is due within 2 s.
+const PATIENCE: Duration = Duration::from_millis(1_800);
+/// How often a transaction that lost against another is run.
+const ATTEMPTS: usize = 5;
+
+impl Context {
+    /// A context whose room ids count from `room_id_offset`.
+    pub fn new(db: PgPool, clock: Clock, max_participants: u32, room_id_offset: u16) -> Self {
+        Self { db, clock, max_participants, room_ids: Arc::new(RoomIds::starting_at(room_id_offset)) }
+    }
+
+    /// Runs `operation` on a connection, again if it lost against another transaction.
+    async fn run<T>(
+        &self,
+        operation: impl AsyncFn(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, ServiceError> {
+        let attempts = async {
+            let mut conn = self.db.acquire().await.map_err(StoreError::from)?;
+            for _ in 1..ATTEMPTS {
+                match operation(&mut conn).await {
+                    Err(StoreError::Conflict(error)) => tracing::debug!(%error, "running it again"),
+                    done => return done,
+                }
+            }
+            operation(&mut conn).await
+        };
+        match tokio::time::timeout(PATIENCE, attempts).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error @ StoreError::Fault(_))) => Err(ServiceError::Fault(error)),
+            Ok(Err(error)) => Err(ServiceError::Unavailable(Some(error))),
+            Err(_) => Err(ServiceError::Unavailable(None)),
+        }
+    }
+}

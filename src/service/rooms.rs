@@ -1,0 +1,143 @@
+//! Making, reading, changing and deleting managed rooms.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::{Context, ServiceError};
+use crate::domain::resource::ResourceId;
+use crate::domain::room::{Room, RoomChange};
+use crate::domain::room_id::RoomId;
+use crate::domain::roster::Participant;
+use crate::domain::validity::Validity;
+use crate::store;
+use crate::store::repeated_requests::Remembered;
+use crate::store::rooms::{Inserted, Remember};
+
+/// A room to be made.
+#[derive(Debug)]
+pub struct NewRoom {
+    pub created_at: DateTime<Utc>,
+    pub validity: Validity,
+    pub pstn_dial_out_enabled: bool,
+    /// No id twice, and no more than [`Context::max_participants`].
+    pub roster: Vec<Participant>,
+}
+
+/// By what a create is known when it comes again (acs-rooms.md, section 3).
+#[derive(Debug, Clone, Copy)]
+pub struct Repeat {
+    pub request: Uuid,
+    pub first_sent: DateTime<Utc>,
+    /// SHA-256 of the body.
+    pub body_digest: [u8; 32],
+}
+
+/// What is answered to a create, now or when it comes again.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Created {
+    pub room: RoomId,
+    pub answer: Vec<u8>,
+}
+
+/// How long the answer to a create is remembered.
+pub const REMEMBERED: TimeDelta = TimeDelta::hours(24);
+/// Another process may make the same id; twice in a row is next to impossible.
+const ID_ATTEMPTS: usize = 10;
+
+/// Makes a room. `render` writes the answer, which is kept with the room if the request can come
+/// again; then the first answer is given, also when the room was changed or deleted since.
+///
+/// # Errors
+/// `RepeatDiffers` if the request id came before with something else.
+pub async fn create(
+    ctx: &Context,
+    resource: ResourceId,
+    new: &NewRoom,
+    repeat: Option<&Repeat>,
+    render: impl Fn(&Room) -> Vec<u8>,
+) -> Result<Created, ServiceError> {
+    for _ in 0..ID_ATTEMPTS {
+        let room = Room {
+            id: ctx.room_ids.next(new.created_at),
+            created_at: new.created_at,
+            validity: new.validity,
+            pstn_dial_out_enabled: new.pstn_dial_out_enabled,
+        };
+        let answer = render(&room);
+        let remember = repeat.map(|repeat| Remember {
+            request: repeat.request,
+            first_sent: repeat.first_sent,
+            body_digest: &repeat.body_digest,
+            answer: &answer,
+            expires_at: new.created_at + REMEMBERED,
+        });
+        let inserted =
+            ctx.run(async |conn| store::rooms::insert(conn, resource, &room, &new.roster, remember).await).await?;
+        match (inserted, repeat) {
+            (Inserted::Done, _) => return Ok(Created { room: room.id, answer }),
+            (Inserted::RequestTaken, Some(repeat)) => {
+                // It may have passed its time since: then the next attempt takes its place.
+                if let Some(created) = recall(ctx, resource, repeat).await? {
+                    return Ok(created);
+                }
+            }
+            (Inserted::RequestTaken | Inserted::IdTaken, _) => {}
+        }
+    }
+    Err(ServiceError::Unavailable(None))
+}
+
+/// The answer that was given to this create before, if it came before.
+///
+/// # Errors
+/// `RepeatDiffers` if what came before had another body or date.
+pub async fn recall(ctx: &Context, resource: ResourceId, repeat: &Repeat) -> Result<Option<Created>, ServiceError> {
+    let now = ctx.clock.now();
+    let remembered =
+        ctx.run(async |conn| store::repeated_requests::find(conn, resource, repeat.request, now).await).await?;
+    let Some(Remembered { first_sent, body_digest, room, answer }) = remembered else { return Ok(None) };
+    if first_sent != repeat.first_sent || body_digest != repeat.body_digest {
+        return Err(ServiceError::RepeatDiffers);
+    }
+    Ok(Some(Created { room, answer }))
+}
+
+/// One room, also before and after its window.
+pub async fn get(ctx: &Context, resource: ResourceId, room: RoomId) -> Result<Room, ServiceError> {
+    ctx.run(async |conn| store::rooms::find(conn, resource, room).await).await?.ok_or(ServiceError::RoomNotFound)
+}
+
+/// Rooms older than `before`, newest first, at most `size`; and whether there are more.
+pub async fn list(
+    ctx: &Context,
+    resource: ResourceId,
+    before: Option<RoomId>,
+    size: usize,
+) -> Result<(Vec<Room>, bool), ServiceError> {
+    let one_more = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
+    let mut rooms = ctx.run(async |conn| store::rooms::list(conn, resource, before, one_more).await).await?;
+    let more = rooms.len() > size;
+    rooms.truncate(size);
+    Ok((rooms, more))
+}
+
+/// Changes a room's window or its flag and gives the room back.
+pub async fn update(
+    ctx: &Context,
+    resource: ResourceId,
+    room: RoomId,
+    change: &RoomChange,
+) -> Result<Room, ServiceError> {
+    if change.is_empty() {
+        return get(ctx, resource, room).await;
+    }
+    ctx.run(async |conn| store::rooms::update(conn, resource, room, change).await)
+        .await?
+        .ok_or(ServiceError::RoomNotFound)
+}
+
+/// Deletes a room and its roster.
+pub async fn delete(ctx: &Context, resource: ResourceId, room: RoomId) -> Result<(), ServiceError> {
+    let there = ctx.run(async |conn| store::rooms::delete(conn, resource, room).await).await?;
+    if there { Ok(()) } else { Err(ServiceError::RoomNotFound) }
+}

@@ -1,0 +1,51 @@
+//! Reading and changing who may enter a room.
+
+use sqlx::Connection as _;
+
+use super::{Context, ServiceError};
+use crate::domain::resource::ResourceId;
+use crate::domain::room_id::RoomId;
+use crate::domain::roster::{Participant, RosterChange};
+use crate::store;
+use crate::store::participants::Applied;
+
+/// The whole roster, in the order in which it grew.
+pub async fn list(ctx: &Context, resource: ResourceId, room: RoomId) -> Result<Vec<Participant>, ServiceError> {
+    ctx.run(async |conn| store::participants::list(conn, resource, room).await).await?.ok_or(ServiceError::RoomNotFound)
+}
+
+/// Adds, re-roles and removes in one step: all of `change` happens, or none of it.
+///
+/// # Errors
+/// `RoomNotFound`; `TooManyParticipants` if the roster would then hold too many.
+pub async fn change(
+    ctx: &Context,
+    resource: ResourceId,
+    room: RoomId,
+    change: &RosterChange,
+) -> Result<(), ServiceError> {
+    if change.is_empty() {
+        return super::rooms::get(ctx, resource, room).await.map(|_| ());
+    }
+    let (now, max) = (ctx.clock.now(), ctx.max_participants);
+    let applied = ctx
+        .run(async |conn| {
+            let applied = store::participants::apply(conn, resource, room, change, now, max).await?;
+            if applied != Applied::Overtaken {
+                return Ok(applied);
+            }
+            // A room that many change at once: take the turn first, so that nobody comes between.
+            let mut tx = conn.begin().await?;
+            store::rooms::lock(&mut tx, resource, room).await?;
+            let applied = store::participants::apply(&mut tx, resource, room, change, now, max).await?;
+            tx.commit().await?;
+            Ok(applied)
+        })
+        .await?;
+    match applied {
+        Applied::Done => Ok(()),
+        Applied::NoRoom => Err(ServiceError::RoomNotFound),
+        Applied::TooMany => Err(ServiceError::TooManyParticipants { max }),
+        Applied::Overtaken => Err(ServiceError::Unavailable(None)),
+    }
+}

@@ -1,0 +1,49 @@
+//! The child that shuts the cluster down when we end, however we end (private-postgres.md, 2.6).
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use super::EmbeddedError;
+use super::folder::{Folder, Owner};
+use super::programs::Programs;
+
+/// Waits until its input ends, which it does when the last process that holds the other side is
+/// gone. Descriptor 3 is the keeper's lock, held until the cluster is down. A service manager's
+/// signal to the whole group must not end it early. A server that was still starting is asked again.
+const SCRIPT: &str = r#"
+trap '' HUP INT TERM
+exec 3>&1 >/dev/null 2>&1
+cat
+for attempt in 1 2 3; do
+    "$0" stop -D "$1" -w -m fast && exit 0
+    sleep 1
+done
+"#;
+
+#[derive(Debug)]
+pub struct Keeper {
+    child: Child,
+    line: Option<ChildStdin>,
+}
+
+impl Keeper {
+    /// Starts the child, before the cluster starts: there is no moment in which nobody would stop it.
+    pub fn spawn(folder: &Folder, programs: &Programs, owner: &Owner) -> Result<Self, EmbeddedError> {
+        let mut command = Command::new("/bin/sh");
+        owner.apply(&mut command);
+        command.arg("-c").arg(SCRIPT).arg(programs.path("pg_ctl")).arg(folder.data());
+        command.current_dir("/").process_group(0);
+        command.stdin(Stdio::piped()).stdout(folder.keeper_lock_for_child()?).stderr(Stdio::null());
+        let mut child = command.spawn().map_err(EmbeddedError::io("the keeper"))?;
+        let line = child.stdin.take();
+        Ok(Self { child, line })
+    }
+
+    /// Has the cluster shut down and waits until it is.
+    pub fn stop(&mut self) {
+        drop(self.line.take());
+        if let Err(error) = self.child.wait() {
+            tracing::warn!(%error, "the private Postgres' keeper can't be waited for");
+        }
+    }
+}

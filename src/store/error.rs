@@ -1,0 +1,46 @@
+//! What can go wrong between us and the database, as far as anybody reacts to it.
+
+use sqlx::error::DatabaseError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database can't be reached, or not now. The client may try again.
+    #[error("the database can't be reached")]
+    Unavailable(#[source] sqlx::Error),
+    /// The transaction lost against another one and may be run again.
+    #[error("the transaction has to be run again")]
+    Conflict(#[source] sqlx::Error),
+    /// A fault of ours.
+    #[error("the database refused")]
+    Fault(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            sqlx::Error::Database(told) => match told.code().as_deref() {
+                Some("40001" | "40P01") => Self::Conflict(error),
+                Some(code) if is_passing(code) => Self::Unavailable(error),
+                _ => Self::Fault(error),
+            },
+            _ => Self::Fault(error),
+        }
+    }
+}
+
+/// Connection trouble (08), too few resources (53), and a server that stops, starts, only reads
+/// or cancels what takes too long.
+fn is_passing(code: &str) -> bool {
+    code.starts_with("08") || code.starts_with("53") || code.starts_with("57") || code == "25006"
+}
+
+/// True if a row was refused because `constraint` holds already.
+pub(super) fn violates(error: &sqlx::Error, constraint: &str) -> bool {
+    error.as_database_error().and_then(DatabaseError::constraint) == Some(constraint)
+}

@@ -1,0 +1,14 @@
+//! Every line of SQL. Functions take a connection, so that the caller decides the transaction.
+
+pub mod access_keys;
+pub mod embedded;
+pub mod error;
+pub mod identities;
+pub mod participants;
+pub mod pool;
+pub mod repeated_requests;
+pub mod resources;
+pub mod rooms;
+pub mod signing_keys;
+
+pub use error::StoreError;

@@ -1,0 +1,58 @@
+//! Remembered answers as rows (acs-rooms.md, section 3). They are written by `rooms::insert`, together with the room.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::resource::ResourceId;
+use crate::domain::room_id::RoomId;
+
+/// What was sent before under a request id, and what was answered.
+#[derive(Debug)]
+pub struct Remembered {
+    pub first_sent: DateTime<Utc>,
+    /// SHA-256 of the body.
+    pub body_digest: Vec<u8>,
+    pub room: RoomId,
+    pub answer: Vec<u8>,
+}
+
+/// What is remembered of a request id at `now`.
+pub async fn find(
+    conn: &mut PgConnection,
+    resource: ResourceId,
+    request: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Option<Remembered>, StoreError> {
+    let row = sqlx::query!(
+        "SELECT first_sent, body_digest, room_id, answer FROM repeated_requests
+         WHERE resource_id = $1 AND request_id = $2 AND expires_at > $3",
+        resource.as_uuid(),
+        request,
+        now
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Remembered {
+        first_sent: row.first_sent,
+        body_digest: row.body_digest,
+        room: RoomId::from_i64(row.room_id),
+        answer: row.answer,
+    }))
+}
+
+/// Forgets at most `limit` answers whose time was over by `now`, and counts them.
+pub async fn delete_expired(conn: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM repeated_requests
+         WHERE (resource_id, request_id) IN (
+             SELECT resource_id, request_id FROM repeated_requests
+             WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        now,
+        limit
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,188 @@
+//! Rooms as rows.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::StoreError;
+use super::error::violates;
+use crate::domain::resource::ResourceId;
+use crate::domain::room::{Room, RoomChange};
+use crate::domain::room_id::RoomId;
+use crate::domain::roster::Participant;
+use crate::domain::validity::Validity;
+
+struct RoomRow {
+    id: i64,
+    created_at: DateTime<Utc>,
+    valid_from: DateTime<Utc>,
+    valid_until: DateTime<Utc>,
+    pstn_dial_out_enabled: bool,
+}
+
+impl From<RoomRow> for Room {
+    fn from(row: RoomRow) -> Self {
+        Self {
+            id: RoomId::from_i64(row.id),
+            created_at: row.created_at,
+            validity: Validity::from_stored(row.valid_from, row.valid_until),
+            pstn_dial_out_enabled: row.pstn_dial_out_enabled,
+        }
+    }
+}
+
+/// What is to be remembered with a new room, so that its request can be repeated.
+#[derive(Debug, Clone, Copy)]
+pub struct Remember<'a> {
+    pub request: Uuid,
+    pub first_sent: DateTime<Utc>,
+    /// SHA-256 of the body.
+    pub body_digest: &'a [u8],
+    pub answer: &'a [u8],
+    pub expires_at: DateTime<Utc>,
+}
+
+/// What became of a new room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inserted {
+    Done,
+    /// Another process made the same id; nothing was written.
+    IdTaken,
+    /// The request id is remembered already; nothing was written.
+    RequestTaken,
+}
+
+/// Keeps a room with its roster and, if it came with a request id, the answer: all in one
+/// statement. A second request of that id waits here until the first is done. One that is past
+/// its time makes way for the new one.
+pub async fn insert(
+    conn: &mut PgConnection,
+    resource: ResourceId,
+    room: &Room,
+    roster: &[Participant],
+    remember: Option<Remember<'_>>,
+) -> Result<Inserted, StoreError> {
+    let raw_ids: Vec<&str> = roster.iter().map(|p| p.raw_id.as_str()).collect();
+    let roles: Vec<&str> = roster.iter().map(|p| p.role.as_str()).collect();
+    let done = sqlx::query_scalar!(
+        r#"WITH remembered AS (
+               INSERT INTO repeated_requests AS r
+                   (resource_id, request_id, first_sent, body_digest, room_id, answer, expires_at)
+               SELECT $1, $9, $10, $11, $2, $12, $13 WHERE $9::uuid IS NOT NULL
+               ON CONFLICT (resource_id, request_id) DO UPDATE
+               SET first_sent = excluded.first_sent, body_digest = excluded.body_digest,
+                   room_id = excluded.room_id, answer = excluded.answer, expires_at = excluded.expires_at
+               WHERE r.expires_at <= $3
+               RETURNING true
+           ), turn AS (
+               SELECT FROM remembered UNION ALL SELECT WHERE $9::uuid IS NULL
+           ), room AS (
+               INSERT INTO rooms (resource_id, id, created_at, valid_from, valid_until,
+                                  pstn_dial_out_enabled, participant_count, roster_version)
+               SELECT $1, $2, $3, $4, $5, $6, cardinality($7::text[]), 0 FROM turn
+               RETURNING true
+           ), roster AS (
+               INSERT INTO participants (resource_id, room_id, raw_id, role, position)
+               SELECT $1, $2, given.raw_id, given.role, $14 + given.place
+               FROM turn, unnest($7::text[], $8::text[]) WITH ORDINALITY AS given (raw_id, role, place)
+           )
+           SELECT EXISTS (SELECT FROM room) AS "done!""#,
+        resource.as_uuid(),
+        room.id.as_i64(),
+        room.created_at,
+        room.validity.from(),
+        room.validity.until(),
+        room.pstn_dial_out_enabled,
+        raw_ids.as_slice() as _,
+        roles.as_slice() as _,
+        remember.map(|r| r.request),
+        remember.map(|r| r.first_sent),
+        remember.map(|r| r.body_digest),
+        remember.map(|r| r.answer),
+        remember.map(|r| r.expires_at),
+        super::participants::first_position(room.created_at),
+    )
+    .fetch_one(conn)
+    .await;
+    match done {
+        Ok(true) => Ok(Inserted::Done),
+        Ok(false) => Ok(Inserted::RequestTaken),
+        Err(e) if violates(&e, "rooms_pkey") => Ok(Inserted::IdTaken),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// One room.
+pub async fn find(conn: &mut PgConnection, resource: ResourceId, room: RoomId) -> Result<Option<Room>, StoreError> {
+    let row = sqlx::query_as!(
+        RoomRow,
+        "SELECT id, created_at, valid_from, valid_until, pstn_dial_out_enabled
+         FROM rooms WHERE resource_id = $1 AND id = $2",
+        resource.as_uuid(),
+        room.as_i64()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(Room::from))
+}
+
+/// A resource's rooms, newest first, that are older than `before`; at most `limit`.
+pub async fn list(
+    conn: &mut PgConnection,
+    resource: ResourceId,
+    before: Option<RoomId>,
+    limit: i64,
+) -> Result<Vec<Room>, StoreError> {
+    let rows = sqlx::query_as!(
+        RoomRow,
+        "SELECT id, created_at, valid_from, valid_until, pstn_dial_out_enabled
+         FROM rooms WHERE resource_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+        resource.as_uuid(),
+        before.map_or(i64::MAX, RoomId::as_i64), // ids grow with time: the key is the order
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Room::from).collect())
+}
+
+/// Changes a room and gives it back as it is then.
+pub async fn update(
+    conn: &mut PgConnection,
+    resource: ResourceId,
+    room: RoomId,
+    change: &RoomChange,
+) -> Result<Option<Room>, StoreError> {
+    let row = sqlx::query_as!(
+        RoomRow,
+        "UPDATE rooms
+         SET valid_from = coalesce($3, valid_from), valid_until = coalesce($4, valid_until),
+             pstn_dial_out_enabled = coalesce($5, pstn_dial_out_enabled)
+         WHERE resource_id = $1 AND id = $2
+         RETURNING id, created_at, valid_from, valid_until, pstn_dial_out_enabled",
+        resource.as_uuid(),
+        room.as_i64(),
+        change.validity.map(|v| v.from()),
+        change.validity.map(|v| v.until()),
+        change.pstn_dial_out_enabled
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(Room::from))
+}
+
+/// Deletes a room with its roster. True if it was there.
+pub async fn delete(conn: &mut PgConnection, resource: ResourceId, room: RoomId) -> Result<bool, StoreError> {
+    let done = sqlx::query!("DELETE FROM rooms WHERE resource_id = $1 AND id = $2", resource.as_uuid(), room.as_i64())
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Holds everybody else's changes of a room until the transaction ends.
+pub async fn lock(conn: &mut PgConnection, resource: ResourceId, room: RoomId) -> Result<(), StoreError> {
+    sqlx::query!("SELECT FROM rooms WHERE resource_id = $1 AND id = $2 FOR UPDATE", resource.as_uuid(), room.as_i64())
+        .fetch_optional(conn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! HTTPS: a certificate that was given, or one for this machine from a private CA in the data folder.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType, date_time_ymd,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// Why there is no HTTPS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("{}: {source}", .file.display())]
+    File { file: PathBuf, source: io::Error },
+    #[error("{}: {source}", .file.display())]
+    Pem { file: PathBuf, source: rustls::pki_types::pem::Error },
+    #[error("{} holds no certificate", .0.display())]
+    NoCertificate(PathBuf),
+    #[error("the certificate authority in {} can't be used ({source}): remove the folder and a new one is made", .folder.display())]
+    Authority { folder: PathBuf, source: rcgen::Error },
+    #[error("making a certificate: {0}")]
+    Make(#[from] rcgen::Error),
+    #[error("the certificate and its key: {0}")]
+    Pair(#[from] rustls::Error),
+}
+
+/// Serves with a chain and a key from PEM files.
+pub fn from_files(cert: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
+    let told = |file: &Path| {
+        let file = file.to_owned();
+        move |source| TlsError::Pem { file, source }
+    };
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_file_iter(cert).and_then(Iterator::collect).map_err(told(cert))?;
+    if chain.is_empty() {
+        return Err(TlsError::NoCertificate(cert.to_owned()));
+    }
+    config(chain, PrivateKeyDer::from_pem_file(key).map_err(told(key))?)
+}
+
+/// Where the CA's certificate is, for clients to trust, once [`for_this_machine`] made it.
+pub fn ca_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("tls").join("ca.pem")
+}
+
+/// Serves as localhost, 127.0.0.1 and ::1. The CA is made once and kept, so that a client that
+/// trusts it goes on doing so; the certificate is new at each start and never runs out in between.
+pub fn for_this_machine(data_dir: &Path, now: DateTime<Utc>) -> Result<ServerConfig, TlsError> {
+    let folder = data_dir.join("tls");
+    let (ca, key) = (ca_file(data_dir), folder.join("ca.key"));
+    if !ca.exists() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&folder)
+            .map_err(|source| TlsError::File { file: folder.clone(), source })?;
+        let authority = KeyPair::generate()?;
+        write(&key, 0o600, &authority.serialize_pem())?;
+        write(&ca, 0o644, &authority_params(now)?.self_signed(&authority)?.pem())?; // last: it tells that all is there
+    }
+    let unusable = |source| TlsError::Authority { folder: folder.clone(), source };
+    let authority = KeyPair::from_pem(&read(&key)?).map_err(unusable)?;
+    let issuer = Issuer::from_ca_cert_pem(&read(&ca)?, authority).map_err(unusable)?;
+    let key = KeyPair::generate()?;
+    let cert = leaf_params(now)?.signed_by(&key, &issuer)?;
+    let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
+    config(vec![cert.der().clone()], key)
+}
+
+fn authority_params(now: DateTime<Utc>) -> Result<CertificateParams, TlsError> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name.push(DnType::CommonName, "Roomkeeper private CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    valid_for(&mut params, now, TimeDelta::days(20 * 365));
+    Ok(params)
+}
+
+/// With an authority key identifier: Python from 3.13 on insists.
+fn leaf_params(now: DateTime<Utc>) -> Result<CertificateParams, TlsError> {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
+    for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {
+        params.subject_alt_names.push(SanType::IpAddress(ip));
+    }
+    params.distinguished_name.push(DnType::CommonName, "localhost");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    valid_for(&mut params, now, TimeDelta::days(10 * 365));
+    Ok(params)
+}
+
+fn valid_for(params: &mut CertificateParams, now: DateTime<Utc>, span: TimeDelta) {
+    let day = |at: DateTime<Utc>| date_time_ymd(at.year(), at.month() as u8, at.day() as u8);
+    params.not_before = day(now - TimeDelta::days(1));
+    params.not_after = day(now + span);
+}
+
+fn config(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<ServerConfig, TlsError> {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let config = ServerConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    Ok(config)
+}
+
+fn read(file: &Path) -> Result<String, TlsError> {
+    fs::read_to_string(file).map_err(|source| TlsError::File { file: file.to_owned(), source })
+}
+
+fn write(file: &Path, mode: u32, text: &str) -> Result<(), TlsError> {
+    let partial = file.with_extension("partial");
+    let written = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(&partial)
+        .and_then(|mut f| f.write_all(text.as_bytes()).and_then(|()| f.sync_all()))
+        .and_then(|()| fs::rename(&partial, file));
+    written.map_err(|source| TlsError::File { file: file.to_owned(), source })
+}
