@@ -8,7 +8,7 @@ use actix_cors::Cors;
 use actix_web::dev::Server;
 use actix_web::http::{KeepAlive, Method};
 use actix_web::middleware::Condition;
-use actix_web::web::ThinData;
+use actix_web::web::{PayloadConfig, ThinData};
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use chrono::TimeDelta;
@@ -19,7 +19,7 @@ use crate::acs::{self, Acs, PublicHost};
 use crate::auth::jwt::{self, Signer};
 use crate::auth::keyring::{self, AccessKey, Keyring};
 use crate::http::request_span::RequestSpan;
-use crate::http::{State, health};
+use crate::http::{State, body, health};
 use crate::service::{self, Context};
 use crate::store::signing_keys::SigningKeyRow;
 
@@ -88,6 +88,7 @@ pub fn serve(
         App::new()
             .app_data(ThinData(state.clone()))
             .app_data(ThinData(acs.clone()))
+            .app_data(PayloadConfig::new(body::LIMIT))
             .configure(health::routes)
             .configure(acs::routes)
             .default_service(acs::no_route())

@@ -1,5 +1,7 @@
 //! Roomkeeper: a rooms service on Postgres. `README.md` says what it does, `CONTRIBUTING.md` how it is built.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // outside tests: clippy.toml
+
 pub mod acs;
 pub mod app;
 pub mod auth;

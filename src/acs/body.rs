@@ -1,5 +1,6 @@
 //! JSON bodies: what is read, and how a client is told what is wrong with one (acs-rooms.md, sections 2 and 7).
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::Hash;
 use std::marker::PhantomData;
@@ -7,8 +8,7 @@ use std::marker::PhantomData;
 use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::error::{ApiError, Detail};
@@ -44,14 +44,14 @@ fn check_media_type(req: &HttpRequest) -> Result<(), ApiError> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Detail> {
-    // Members that nobody reads are not looked into by the parser; they, too, have to be text.
+    // The parser does not look at this in members that nobody reads.
     let text = std::str::from_utf8(body).map_err(|_| Detail::new("$", "The body is not UTF-8."))?;
-    if let Ok(Object(read)) = serde_json::from_str(text) {
+    if let Ok(read) = serde_json::from_str(text) {
         return Ok(read);
     }
     // Once more, for the path to what is wrong.
     let mut json = serde_json::Deserializer::from_str(text);
-    let Object(read) = serde_path_to_error::deserialize(&mut json).map_err(|e| {
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|e| {
         let path = e.path().to_string();
         Detail::new(if path == "." { "$".to_owned() } else { format!("$.{path}") }, e.inner().to_string())
     })?;
@@ -59,27 +59,10 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Detail> {
     Ok(read)
 }
 
-/// A value that has to be a JSON object: serde's structs would be content with an array.
-#[derive(Debug)]
-pub struct Object<T>(pub T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
-            type Value = T;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map))
-            }
-        }
-        deserializer.deserialize_map(Members(PhantomData)).map(Object)
-    }
-}
+/// The members of an object that nobody reads; every wire type flattens them into itself. So they
+/// are looked at like the others, for depth and for numbers that can't be, and an array is not
+/// taken for an object.
+pub type Unread = HashMap<String, IgnoredAny>;
 
 /// The members of an object in their order. A name that stands twice is refused: the last would
 /// win silently, and in a roster it decides a role.
@@ -118,6 +101,6 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
 }
 
 fn has_twins<T: Hash + Eq>(names: impl Iterator<Item = T>) -> bool {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     !names.into_iter().all(|name| seen.insert(name))
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use validator::Validate;
 
 use super::auth::Caller;
+use super::body::Unread;
 use super::error::{ApiError, Fault};
 use super::time::WireTime;
 use super::{Acs, body};
@@ -25,16 +26,19 @@ struct CreateIdentity {
     #[validate(length(min = 1, max = 32))]
     create_token_with_scopes: Option<Vec<String>>,
     expires_in_minutes: Option<i64>,
+    #[serde(flatten)]
+    _unread: Unread,
 }
 
 /// A token to be issued.
 #[derive(Debug, Deserialize, Validate)]
 #[serde(rename_all = "camelCase")]
 struct IssueAccessToken {
-    #[serde(default)]
     #[validate(required, length(min = 1, max = 32))]
     scopes: Option<Vec<String>>,
     expires_in_minutes: Option<i64>,
+    #[serde(flatten)]
+    _unread: Unread,
 }
 
 #[derive(Debug, Serialize)]

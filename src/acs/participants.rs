@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
 use super::auth::Caller;
-use super::body::{self, Entries, Object};
+use super::body::{self, Entries, Unread};
 use super::error::{ApiError, Detail};
 use super::version::Version;
 use crate::domain::raw_id::RawIdError;
@@ -16,18 +16,22 @@ use crate::http::State;
 use crate::service;
 
 /// Raw id to object or null, in the order of the body.
-pub type GivenRoster = Entries<Option<Object<GivenParticipant>>>;
+pub type GivenRoster = Entries<Option<GivenParticipant>>;
 
 /// What is said of a participant.
 #[derive(Debug, Deserialize)]
 pub struct GivenParticipant {
     role: Option<String>,
+    #[serde(flatten)]
+    _unread: Unread,
 }
 
 /// A merge patch of the roster. An object sets the role, or Attendee if it names none; null removes.
 #[derive(Debug, Deserialize)]
 struct PatchRoster {
     participants: Option<GivenRoster>,
+    #[serde(flatten)]
+    _unread: Unread,
 }
 
 #[derive(Debug, Serialize)]
@@ -50,7 +54,7 @@ pub fn roles(given: GivenRoster) -> Result<Vec<(String, Option<Role>)>, Vec<Deta
     let mut roles = Vec::with_capacity(given.0.len());
     let mut wrong = Vec::new();
     for (raw_id, participant) in given.0 {
-        match participant.map(|Object(p)| p.role.map_or(Ok(Role::default()), |role| role.parse())).transpose() {
+        match participant.map(|p| p.role.map_or(Ok(Role::default()), |role| role.parse())).transpose() {
             Ok(role) => roles.push((raw_id, role)),
             Err(_) if wrong.len() < DETAILS => wrong.push(Detail::role(&raw_id)),
             Err(_) => {}

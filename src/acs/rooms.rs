@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::auth::Caller;
+use super::body::Unread;
 use super::error::{ApiError, Detail};
 use super::participants::GivenRoster;
 use super::time::WireTime;
@@ -28,6 +29,8 @@ struct CreateRoom {
     valid_until: Option<WireTime>,
     pstn_dial_out_enabled: Option<bool>,
     participants: Option<GivenRoster>,
+    #[serde(flatten)]
+    _unread: Unread,
 }
 
 /// Null leaves a member as it is, unlike in other merge patches: clients send it for what they do not change.
@@ -37,6 +40,8 @@ struct UpdateRoom {
     valid_from: Option<WireTime>,
     valid_until: Option<WireTime>,
     pstn_dial_out_enabled: Option<bool>,
+    #[serde(flatten)]
+    _unread: Unread,
 }
 
 /// A room as it goes out: every member, always.

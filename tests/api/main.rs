@@ -1,0 +1,15 @@
+//! The service through HTTP: a real server on a real Postgres, a database and a standing clock for each test.
+
+mod auth;
+mod cors;
+mod errors;
+mod health;
+mod identities;
+mod listing;
+mod malformed;
+mod outage;
+mod participants;
+mod repeat;
+mod rooms;
+mod support;
+mod validity;

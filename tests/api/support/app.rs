@@ -1,0 +1,123 @@
+//! A running service, with what a test needs to drive it.
+
+use std::net::{SocketAddr, TcpListener};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use roomkeeper::app::{self, Listeners, Settings};
+use roomkeeper::clock::Clock;
+use roomkeeper::service::Context;
+use roomkeeper::store::pool;
+use serde_json::{Value, json};
+use sqlx::postgres::PgConnectOptions;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{Answer, Request, StatusCode, postgres};
+
+/// When the clock of a test stands at first.
+pub const NOW: &str = "2026-11-21T01:07:52.123456Z";
+/// The reference's key for test vectors.
+pub const KEY: &str = "bWFkZS11cC1rZXktZm9yLXRlc3QtdmVjdG9ycy0wMDE=";
+
+pub struct TestApp {
+    pub address: SocketAddr,
+    pub clock: Clock,
+    pub ctx: Context,
+    pub database: PgConnectOptions,
+    _stop: DropGuard,
+}
+
+/// What a test sets otherwise than usual.
+pub struct Setup {
+    pub settings: Settings,
+    pub max_participants: u32,
+    /// `None`: one of its own, in the common cluster.
+    pub database: Option<PgConnectOptions>,
+    pub room_id_offset: u16,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let settings = Settings {
+            access_key: KEY.to_owned(),
+            clock_skew: Some(TimeDelta::minutes(15)),
+            public_hosts: Vec::new(),
+            cors_origins: Vec::new(),
+        };
+        Self { settings, max_participants: 350, database: None, room_id_offset: 0 }
+    }
+}
+
+impl Setup {
+    pub async fn start(self) -> TestApp {
+        let database = match self.database {
+            Some(database) => database,
+            None => postgres::database().await,
+        };
+        let clock = Clock::standing(NOW.parse().unwrap());
+        let ctx = Context::new(pool::pool(database.clone()), clock.clone(), self.max_participants, self.room_id_offset);
+        let acs = app::prepare(&ctx, &self.settings).await.unwrap();
+        let http = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = http.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let listeners = Listeners { http, https: None };
+        let server = app::serve(ctx.clone(), acs, &self.settings, listeners, stop.clone()).unwrap();
+        tokio::spawn(server);
+        TestApp { address, clock, ctx, database, _stop: stop.drop_guard() }
+    }
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Setup::default().start().await
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    pub fn request(&self, method: &str, path: &str) -> Request {
+        Request::new(self, method, path)
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.request("GET", path).send().await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.request("POST", path).json(&body).send().await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.request("PATCH", path).json(&body).send().await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.request("DELETE", path).send().await
+    }
+
+    /// Makes a room and gives its id.
+    pub async fn room(&self, body: Value) -> String {
+        let answer = self.post("/rooms", body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        answer.body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a room with a roster and gives its id.
+    pub async fn room_with(&self, participants: Value) -> String {
+        self.room(json!({ "participants": participants })).await
+    }
+
+    /// A room's roster, in its order.
+    pub async fn roster(&self, room: &str) -> Vec<(String, String)> {
+        let answer = self.get(&format!("/rooms/{room}/participants")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let entries = answer.body["value"].as_array().unwrap();
+        entries.iter().map(|p| (text(&p["rawId"]), text(&p["role"]))).collect()
+    }
+
+    /// How many rooms there are, over all pages.
+    pub async fn count_rooms(&self) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM rooms").fetch_one(&self.ctx.db).await.unwrap()
+    }
+}

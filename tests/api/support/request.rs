@@ -1,0 +1,134 @@
+//! A request, byte for byte as a test wants it, signed as the clients sign.
+
+use std::net::SocketAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::app::KEY;
+use super::{Answer, TestApp};
+
+pub struct Request {
+    address: SocketAddr,
+    method: String,
+    target: String,
+    host: String,
+    date: String,
+    key: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    signed: bool,
+}
+
+impl Request {
+    /// A signed request. The api-version is added unless the path has a query of its own.
+    pub fn new(app: &TestApp, method: &str, path: &str) -> Self {
+        let version = if path.starts_with("/identities") { "2023-10-01" } else { "2025-03-13" };
+        let target = if path.contains('?') { path.to_owned() } else { format!("{path}?api-version={version}") };
+        Self {
+            address: app.address,
+            method: method.to_owned(),
+            target,
+            host: app.address.to_string(),
+            date: http_date(app.now()),
+            key: KEY.to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            signed: true,
+        }
+    }
+
+    /// A body of JSON, with the media type that the clients send.
+    pub fn json(self, body: &Value) -> Self {
+        let kind = if self.method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        self.header("Content-Type", kind).body(body.to_string())
+    }
+
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn host(mut self, host: &str) -> Self {
+        self.host = host.to_owned();
+        self
+    }
+
+    pub fn key(mut self, key: &str) -> Self {
+        self.key = key.to_owned();
+        self
+    }
+
+    pub fn date(mut self, date: &str) -> Self {
+        self.date = date.to_owned();
+        self
+    }
+
+    /// Leaves the signature to the test, or to nobody.
+    pub fn unsigned(mut self) -> Self {
+        self.signed = false;
+        self
+    }
+
+    pub async fn send(self) -> Answer {
+        let wire = self.wire();
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        // A server that refuses a large body does not read it to its end.
+        let sent = stream.write_all(&wire).await;
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer).await;
+        assert!(!answer.is_empty(), "no answer: {sent:?} {read:?}");
+        Answer::read(&answer)
+    }
+
+    fn wire(&self) -> Vec<u8> {
+        let Self { method, target, host, date, key, body, .. } = self;
+        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+        let mut add = |name: &str, value: &str| head.push_str(&format!("{name}: {value}\r\n"));
+        if self.signed {
+            let content_hash = hash(body);
+            let signature = sign(key, &format!("{method}\n{target}\n{date};{host};{content_hash}"));
+            add("x-ms-date", date);
+            add("x-ms-content-sha256", &content_hash);
+            add("Authorization", &authorization(&signature));
+        }
+        for (name, value) in &self.headers {
+            add(name, value);
+        }
+        if !body.is_empty() && !self.headers.iter().any(|(name, _)| name == "Content-Length") {
+            add("Content-Length", &body.len().to_string());
+        }
+        head.push_str("\r\n");
+        [head.as_bytes(), body].concat()
+    }
+}
+
+pub fn authorization(signature: &str) -> String {
+    format!("HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature={signature}")
+}
+
+/// What x-ms-content-sha256 carries.
+pub fn hash(body: &[u8]) -> String {
+    STANDARD.encode(Sha256::digest(body))
+}
+
+pub fn sign(key: &str, text: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(&STANDARD.decode(key).unwrap()).unwrap();
+    mac.update(text.as_bytes());
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+pub fn http_date(at: DateTime<Utc>) -> String {
+    httpdate::fmt_http_date(at.into())
+}
