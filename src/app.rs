@@ -41,6 +41,11 @@ pub struct Listeners {
     pub https: Option<(TcpListener, rustls::ServerConfig)>,
 }
 
+/// Runs a command to its end, on the thread that also runs what it spawns locally.
+pub fn block_on<T>(command: impl Future<Output = T>) -> T {
+    actix_web::rt::System::new().block_on(command)
+}
+
 /// How long requests in flight have when the service ends.
 const DRAIN_SECONDS: u64 = 30;
 /// How long a client's connection may rest: longer than the pools of the usual clients keep theirs.

@@ -1,18 +1,17 @@
 //! The commands, and how the process starts and ends (design, section 1).
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
 use rand::RngExt as _;
 use secrecy::ExposeSecret as _;
-use sqlx::postgres::PgConnectOptions;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -21,8 +20,8 @@ use crate::app::{self, Listeners, Settings};
 use crate::auth::keyring;
 use crate::clock::Clock;
 use crate::config::{
-    Cli, Command, ConfigError, DEVELOPMENT_KEY, DatabaseArgs, FolderArgs, MigrateArgs, PostgresArgs, ServeArgs,
-    TlsArgs, program_path,
+    Cli, Command, ConfigError, DEVELOPMENT_KEY, DatabaseArgs, FolderArgs, LogArgs, LogFormat, MigrateArgs,
+    PostgresArgs, ServeArgs, TlsArgs, program_path,
 };
 use crate::endpoint::{self, Endpoint};
 use crate::service::Context;
@@ -41,7 +40,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(told) => return wrongly_called(&told),
     };
-    let done = actix_web::rt::System::new().block_on(async {
+    let done = app::block_on(async {
         match cli.command {
             None => serve(cli.serve).await,
             Some(Command::Serve(args)) => serve(*args).await,
@@ -81,7 +80,7 @@ fn on_one_line(text: &str) -> String {
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let settings = settings(&args)?;
     let data_dir = data_dir(&args.database.folders)?;
-    telemetry::start(&args.log)?;
+    start_log(&args.log)?;
     let stop = stop_on_signal()?;
     let clock = Clock::system();
 
@@ -92,9 +91,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         .map(|listener| Ok::<_, anyhow::Error>((listener, certificate(&args.tls, &data_dir, &clock)?)))
         .transpose()?;
     let addresses = (http.local_addr()?, https.as_ref().map(|(listener, _)| listener.local_addr()).transpose()?);
-    let _ = fs::remove_file(endpoint::path(&data_dir)); // of an instance that was killed
 
     let database = Database::open(&args.database, &data_dir).await?;
+    let _claim = claim(&data_dir)?;
+    let _ = fs::remove_file(endpoint::path(&data_dir)); // of an instance that was killed
     if !args.no_migrate {
         database.migrate().await?;
     }
@@ -122,7 +122,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 
 async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
     let data_dir = data_dir(&args.database.folders)?;
-    telemetry::start(&args.log)?;
+    start_log(&args.log)?;
     let database = Database::open(&args.database, &data_dir).await?;
     let done = database.migrate().await;
     database.close().await;
@@ -131,7 +131,7 @@ async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
 
 async fn postgres(args: PostgresArgs) -> anyhow::Result<()> {
     let data_dir = data_dir(&args.folders)?;
-    telemetry::start(&args.log)?;
+    start_log(&args.log)?;
     let stop = stop_on_signal()?;
     let database = Database::open(&DatabaseArgs { database_url: None, folders: args.folders }, &data_dir).await?;
     let supervision = database.supervise();
@@ -146,7 +146,7 @@ async fn postgres(args: PostgresArgs) -> anyhow::Result<()> {
 
 /// The database that a command works on.
 struct Database {
-    options: PgConnectOptions,
+    options: pool::Options,
     cluster: Option<Arc<Cluster>>,
 }
 
@@ -229,6 +229,25 @@ fn data_dir(args: &FolderArgs) -> anyhow::Result<PathBuf> {
         .create(&folder)
         .with_context(|| format!("the data folder {}", folder.display()))?;
     Ok(folder)
+}
+
+fn start_log(args: &LogArgs) -> Result<(), ConfigError> {
+    let json = args.log_format.map(|format| format == LogFormat::Json);
+    telemetry::start(&args.log, json).map_err(|e| ConfigError(format!("--log {}: {e}", args.log)))
+}
+
+/// Holds the data folder against a second instance, which would write the same endpoint.json.
+fn claim(data_dir: &Path) -> anyhow::Result<File> {
+    let path = data_dir.join("lock");
+    let lock = File::create(&path).with_context(|| path.display().to_string())?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(anyhow!(
+            "{} is in use by another roomkeeper: every instance has a data folder of its own (--data-dir)",
+            data_dir.display()
+        )),
+        Err(TryLockError::Error(e)) => Err(e).with_context(|| path.display().to_string()),
+    }
 }
 
 fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {

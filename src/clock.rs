@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, TimeDelta, Utc};
-
-use crate::domain::instant::to_micros;
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
 /// Tells the time in whole microseconds: the machine's, or one that a test moves.
 #[derive(Debug, Clone)]
@@ -33,7 +31,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "the clock is the one that may ask the machine")]
     pub fn now(&self) -> DateTime<Utc> {
         match &self.0 {
-            Source::System => to_micros(Utc::now()),
+            Source::System => Utc::now().trunc_subsecs(6),
             Source::Standing(micros) => {
                 DateTime::from_timestamp_micros(micros.load(Ordering::SeqCst)).unwrap_or_default()
             }

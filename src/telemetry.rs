@@ -3,21 +3,20 @@
 use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 
-use crate::config::{ConfigError, LogArgs, LogFormat};
-
-/// Starts logging for the whole process.
+/// Starts logging what `filter` lets through, for the whole process: as JSON or for people; `None`
+/// is for people on a terminal, else JSON.
 ///
 /// # Errors
 /// The filter can't be read.
-pub fn start(args: &LogArgs) -> Result<(), ConfigError> {
-    let filter = EnvFilter::try_new(&args.log).map_err(|e| ConfigError(format!("--log {}: {e}", args.log)))?;
-    let format =
-        args.log_format.unwrap_or(if io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json });
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match format {
-        LogFormat::Pretty => log.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().flatten_event(true).with_current_span(true).with_span_list(false).init(),
+pub fn start(filter: &str, json: Option<bool>) -> Result<(), ParseError> {
+    let on_terminal = io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(filter)?).with_writer(io::stderr);
+    if json.unwrap_or(!on_terminal) {
+        log.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
+    } else {
+        log.with_ansi(on_terminal).init();
     }
     Ok(())
 }

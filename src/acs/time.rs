@@ -13,7 +13,8 @@ impl<'de> Deserialize<'de> for WireTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         DateTime::parse_from_rfc3339(&text)
-            .map(|at| Self(at.to_utc()))
+            // Through the count of microseconds: a leap second becomes the next second, as in the database.
+            .map(|at| Self(DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at.to_utc())))
             .map_err(|_| serde::de::Error::custom("not an RFC 3339 date-time such as 2026-11-21T01:07:52Z"))
     }
 }
@@ -49,6 +50,7 @@ mod tests {
     #[case::whole("2024-03-22T18:00:54Z", "2024-03-22T18:00:54+00:00")]
     #[case::no_dot_for_nanoseconds("2024-03-22T18:00:54.000000999Z", "2024-03-22T18:00:54+00:00")]
     #[case::an_offset("2024-03-22T18:00:54+05:30", "2024-03-22T12:30:54+00:00")]
+    #[case::a_leap_second("2016-12-31T23:59:60.5Z", "2017-01-01T00:00:00.5+00:00")]
     #[case::whole_tens("2024-03-22T18:00:50.500Z", "2024-03-22T18:00:50.5+00:00")]
     fn an_instant_goes_out_as_the_service_writes_it(#[case] sent: &str, #[case] wanted: &str) {
         let read: WireTime = serde_json::from_value(sent.into()).expect("a date");

@@ -1,7 +1,6 @@
 //! The rules of rooms: no I/O, no clock of its own, no framework.
 
 pub mod identity;
-pub mod instant;
 pub mod raw_id;
 pub mod resource;
 pub mod role;

@@ -1,8 +1,6 @@
 //! When a room can be joined.
 
-use chrono::{DateTime, TimeDelta, Utc};
-
-use crate::domain::instant::to_micros;
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
 /// A span from its start (included) to its end (excluded), in whole microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +8,9 @@ pub struct Validity {
     from: DateTime<Utc>,
     until: DateTime<Utc>,
 }
+
+/// Digits of a second that are kept.
+const MICROS: u16 = 6;
 
 /// Why a span was refused. A request can be at fault twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +34,8 @@ impl Validity {
         until: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
     ) -> Result<Self, Vec<ValidityFault>> {
-        let start = to_micros(from.unwrap_or(now));
-        let end = to_micros(until.unwrap_or(now + Self::MAX_LENGTH));
+        let start = from.unwrap_or(now).trunc_subsecs(MICROS);
+        let end = until.unwrap_or(now + Self::MAX_LENGTH).trunc_subsecs(MICROS);
         let mut faults = Vec::new();
         if start > now + Self::MAX_LENGTH {
             faults.push(ValidityFault::StartsTooLate);

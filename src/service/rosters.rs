@@ -1,7 +1,5 @@
 //! Reading and changing who may enter a room.
 
-use sqlx::Connection as _;
-
 use super::{Context, ServiceError};
 use crate::domain::resource::ResourceId;
 use crate::domain::room_id::RoomId;
@@ -34,12 +32,8 @@ pub async fn change(
             if applied != Applied::Overtaken {
                 return Ok(applied);
             }
-            // A room that many change at once: take the turn first, so that nobody comes between.
-            let mut tx = conn.begin().await?;
-            store::rooms::lock(&mut tx, resource, room).await?;
-            let applied = store::participants::apply(&mut tx, resource, room, change, now, max).await?;
-            tx.commit().await?;
-            Ok(applied)
+            // A room that many change at once.
+            store::participants::apply_in_turn(conn, resource, room, change, now, max).await
         })
         .await?;
     match applied {

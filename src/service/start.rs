@@ -1,6 +1,5 @@
 //! What a database holds before the first request: the default resource and its keys.
 
-use sqlx::Connection as _;
 use uuid::Uuid;
 
 use super::{Context, ServiceError};
@@ -25,12 +24,10 @@ pub async fn prepare(ctx: &Context, wanted: &Wanted<'_>) -> Result<(ResourceId, 
     let now = ctx.clock.now();
     let guid = Uuid::new_v4();
     ctx.run(async |conn| {
-        let mut tx = conn.begin().await?;
-        let resource = store::resources::ensure(&mut tx, DEFAULT_RESOURCE, guid, now).await?;
-        store::access_keys::set(&mut tx, resource, "primary", wanted.primary).await?;
-        store::access_keys::ensure(&mut tx, resource, "secondary", wanted.secondary).await?;
-        let keys = store::access_keys::all(&mut tx).await?;
-        tx.commit().await?;
+        let resource = store::resources::ensure(conn, DEFAULT_RESOURCE, guid, now).await?;
+        store::access_keys::set(conn, resource, "primary", wanted.primary).await?;
+        store::access_keys::ensure(conn, resource, "secondary", wanted.secondary).await?;
+        let keys = store::access_keys::all(conn).await?;
         Ok((resource, keys))
     })
     .await

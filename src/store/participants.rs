@@ -1,7 +1,7 @@
 //! Rosters as rows.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
 use super::StoreError;
 use crate::domain::raw_id::RawId;
@@ -18,7 +18,7 @@ pub enum Applied {
     /// The roster would hold more than it may; nothing was changed.
     TooMany,
     /// Another change came between the statement's view of the roster and its turn; nothing was
-    /// changed. Run it again: within a transaction that holds the room's lock, this can't happen.
+    /// changed. [`apply_in_turn`] does not get this.
     Overtaken,
 }
 
@@ -80,6 +80,25 @@ pub async fn apply(
         (true, Some(false)) => Applied::TooMany,
         (true, Some(true)) => Applied::Done,
     })
+}
+
+/// The same, in three more round trips, for a room that many change at once: it takes the turn
+/// first, so that the view is of what there is then.
+pub async fn apply_in_turn(
+    conn: &mut PgConnection,
+    resource: ResourceId,
+    room: RoomId,
+    change: &RosterChange,
+    now: DateTime<Utc>,
+    max: u32,
+) -> Result<Applied, StoreError> {
+    let mut tx = conn.begin().await?;
+    sqlx::query!("SELECT FROM rooms WHERE resource_id = $1 AND id = $2 FOR UPDATE", resource.as_uuid(), room.as_i64())
+        .fetch_optional(&mut *tx)
+        .await?;
+    let applied = apply(&mut tx, resource, room, change, now, max).await?;
+    tx.commit().await?;
+    Ok(applied)
 }
 
 /// A room's roster in the order in which it grew; `None` if there is no such room.

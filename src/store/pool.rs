@@ -4,7 +4,8 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+pub use sqlx::postgres::PgConnectOptions as Options;
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
 use super::StoreError;
@@ -27,15 +28,15 @@ const STATEMENT_TIMEOUT: &str = "5s";
 pub struct UrlError;
 
 /// Reads a Postgres URL.
-pub fn options_from_url(url: &str) -> Result<PgConnectOptions, UrlError> {
+pub fn options_from_url(url: &str) -> Result<Options, UrlError> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         return Err(UrlError);
     }
-    PgConnectOptions::from_str(url).map_err(|_| UrlError)
+    Options::from_str(url).map_err(|_| UrlError)
 }
 
 /// The pool that the service works with. It connects when it is first asked to.
-pub fn pool(options: PgConnectOptions) -> PgPool {
+pub fn pool(options: Options) -> PgPool {
     let options = options.application_name("roomkeeper").options([("statement_timeout", STATEMENT_TIMEOUT)]);
     PgPoolOptions::new()
         .max_connections(CONNECTIONS)
@@ -56,7 +57,7 @@ pub fn pool(options: PgConnectOptions) -> PgPool {
 ///
 /// # Errors
 /// The database can't be reached, or holds a schema that is not ours or newer.
-pub async fn migrate(options: &PgConnectOptions) -> Result<(), MigrateError> {
+pub async fn migrate(options: &Options) -> Result<(), MigrateError> {
     let mut conn = PgConnection::connect_with(options).await?;
     let done = MIGRATIONS.run(&mut conn).await;
     conn.close().await?;
@@ -64,7 +65,7 @@ pub async fn migrate(options: &PgConnectOptions) -> Result<(), MigrateError> {
 }
 
 /// Makes a database unless it is there.
-pub async fn create_database(maintenance: &PgConnectOptions, name: &'static str) -> Result<(), StoreError> {
+pub async fn create_database(maintenance: &Options, name: &'static str) -> Result<(), StoreError> {
     let mut conn = PgConnection::connect_with(maintenance).await?;
     let there = sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(name).fetch_optional(&mut conn).await?;
     if there.is_none() {

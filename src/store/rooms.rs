@@ -178,11 +178,3 @@ pub async fn delete(conn: &mut PgConnection, resource: ResourceId, room: RoomId)
         .await?;
     Ok(done.rows_affected() == 1)
 }
-
-/// Holds everybody else's changes of a room until the transaction ends.
-pub async fn lock(conn: &mut PgConnection, resource: ResourceId, room: RoomId) -> Result<(), StoreError> {
-    sqlx::query!("SELECT FROM rooms WHERE resource_id = $1 AND id = $2 FOR UPDATE", resource.as_uuid(), room.as_i64())
-        .fetch_optional(conn)
-        .await?;
-    Ok(())
-}

@@ -13,3 +13,5 @@ mod repeat;
 mod rooms;
 mod support;
 mod validity;
+#[path = "../wire/mod.rs"]
+mod wire;

@@ -11,12 +11,10 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Answer, Request, StatusCode, postgres};
+use super::{Answer, KEY, Request, StatusCode, postgres};
 
 /// When the clock of a test stands at first.
 pub const NOW: &str = "2026-11-21T01:07:52.123456Z";
-/// The reference's key for test vectors.
-pub const KEY: &str = "bWFkZS11cC1rZXktZm9yLXRlc3QtdmVjdG9ycy0wMDE=";
 
 pub struct TestApp {
     pub address: SocketAddr,
@@ -76,7 +74,7 @@ impl TestApp {
     }
 
     pub fn request(&self, method: &str, path: &str) -> Request {
-        Request::new(self, method, path)
+        Request::new(self.address, self.now(), method, path)
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -1,14 +1,11 @@
 //! What the tests stand on.
 
-mod answer;
 mod app;
 mod postgres;
-mod request;
 
-pub use answer::Answer;
-pub use app::{KEY, Setup, TestApp};
+pub use crate::wire::{Answer, KEY, Request, authorization, hash, http_date, sign};
+pub use app::{Setup, TestApp};
 pub use postgres::settings as cluster_settings;
-pub use request::{Request, authorization, hash, http_date, sign};
 
 pub use actix_web::http::StatusCode;
 pub use chrono::TimeDelta;

@@ -11,8 +11,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::app::KEY;
-use super::{Answer, TestApp};
+use super::{Answer, KEY};
 
 pub struct Request {
     address: SocketAddr,
@@ -28,15 +27,15 @@ pub struct Request {
 
 impl Request {
     /// A signed request. The api-version is added unless the path has a query of its own.
-    pub fn new(app: &TestApp, method: &str, path: &str) -> Self {
+    pub fn new(address: SocketAddr, now: DateTime<Utc>, method: &str, path: &str) -> Self {
         let version = if path.starts_with("/identities") { "2023-10-01" } else { "2025-03-13" };
         let target = if path.contains('?') { path.to_owned() } else { format!("{path}?api-version={version}") };
         Self {
-            address: app.address,
+            address,
             method: method.to_owned(),
             target,
-            host: app.address.to_string(),
-            date: http_date(app.now()),
+            host: address.to_string(),
+            date: http_date(now),
             key: KEY.to_owned(),
             headers: Vec::new(),
             body: Vec::new(),

@@ -1,0 +1,141 @@
+//! Who may import whom (design, section 2): an arrow that points the wrong way fails here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each module may import of ours, besides itself.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("clock", &[]),
+    ("config", &[]),
+    ("telemetry", &[]),
+    ("tls", &[]),
+    ("endpoint", &[]),
+    ("auth", &["domain"]),
+    ("store", &["domain"]),
+    ("realtime", &["domain", "clock"]),
+    ("service", &["domain", "clock", "store"]),
+    ("http", &["auth", "service", "realtime"]),
+    ("acs", &["domain", "auth", "service", "realtime", "http"]),
+    ("ably", &["domain", "auth", "service", "realtime", "http"]),
+    ("jobs", &["service", "realtime", "clock"]),
+    ("app", &["*"]),
+    ("cli", &["*"]),
+    ("lib", &["*"]),
+    ("main", &["*"]),
+];
+
+/// Where a crate, or the environment, may be used: modules or files below `src`.
+const KEPT: &[(&str, &[&str])] = &[
+    ("sqlx::", &["store", "service/mod.rs"]),
+    ("actix_", &["http", "acs", "ably", "app.rs", "lib.rs"]),
+    ("std::env", &["config.rs", "main.rs"]),
+    ("Utc::now", &["clock.rs"]),
+];
+
+#[test]
+fn every_import_points_the_way_it_may() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let module = module_of(&file);
+        let (_, allowed) = ARROWS.iter().find(|(name, _)| *name == module).unwrap_or_else(|| {
+            panic!("{}: a module that the house does not know", file.display());
+        });
+        for import in imports(&text) {
+            if import != module && !allowed.contains(&import.as_str()) && !allowed.contains(&"*") {
+                wrong.push(format!("{} imports {import}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn crates_and_the_environment_are_used_where_they_belong() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        for (used, places) in KEPT {
+            let is_kept = places.iter().any(|place| file.starts_with(place));
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            if !is_kept && code.into_iter().any(|line| line.contains(used)) {
+                wrong.push(format!("{} uses {used}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_file_says_first_what_it_is_for() {
+    let silent: Vec<PathBuf> =
+        sources().into_iter().filter(|(_, text)| !text.starts_with("//! ")).map(|(file, _)| file).collect();
+    assert!(silent.is_empty(), "{silent:?}");
+}
+
+#[test]
+fn imports_are_read_alone_and_in_groups() {
+    let text = "use crate::domain::role::Role;\nuse crate::{telemetry, tls::{self, X}};\nlet x = crate::store::Y;";
+    assert_eq!(imports(text), ["domain", "telemetry", "tls", "store"]);
+}
+
+/// Every source file below `src`, by its path from there.
+fn sources() -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    walk(&root, &mut found);
+    assert!(found.len() > 20);
+    found
+        .into_iter()
+        .map(|path| (path.strip_prefix(&root).unwrap().to_owned(), fs::read_to_string(&path).unwrap()))
+        .collect()
+}
+
+fn module_of(file: &Path) -> String {
+    let first = file.components().next().unwrap().as_os_str().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The first names of all paths that begin with `crate::`.
+fn imports(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("crate::") {
+        let rest = &text[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            None => found.push(name(rest)),
+            Some(group) => {
+                let mut depth = 1;
+                let mut start = true;
+                for (at, c) in group.char_indices() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' => depth -= 1,
+                        ',' if depth == 1 => start = true,
+                        c if start && c.is_alphabetic() => {
+                            found.push(name(&group[at..]));
+                            start = false;
+                        }
+                        _ => {}
+                    }
+                    if depth == 0 {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+fn name(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}

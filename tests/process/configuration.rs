@@ -1,0 +1,88 @@
+//! What it can't be started with: exit code 2, one line that says what to do, and nothing made.
+
+use rstest::rstest;
+
+use crate::service::{DataDir, command, complaint, run};
+use crate::wire::KEY;
+
+#[rstest]
+#[case::an_unknown_flag(&["--lisen", "127.0.0.1:0"], "unexpected argument '--lisen' found")]
+#[case::an_unknown_command(&["serv"], "serv")]
+#[case::no_address(&["--listen", "8080"], "invalid value '8080' for '--listen <ADDRESS>'")]
+#[case::no_tls_address(&["--tls-listen", "on"], "write an address such as 127.0.0.1:8443, or off")]
+#[case::no_duration(&["--clock-skew", "fifteen"], "write a duration such as 1500ms, 60s or 7d, or off")]
+#[case::too_long_a_duration(&["--clock-skew", "1000years"], "at most 100 years")]
+#[case::no_participants(&["--max-participants", "0"], "0 is not in 1..=10000")]
+#[case::a_certificate_without_its_key(&["--tls-cert", "x.pem"], "--tls-key")]
+#[case::a_certificate_that_is_not_there(&["--tls-listen", "127.0.0.1:0", "--tls-cert", "/nix.pem", "--tls-key", "/nix.key"], "/nix.pem")]
+#[case::no_key(&["--access-key", "not base64!"], "--access-key: an access key is base64 of at least one byte")]
+#[case::an_empty_key(&["--access-key", ""], "--access-key")]
+#[case::no_database_url(&["--database-url", "mysql://user:s3cret@host/db"], "--database-url: not a Postgres URL")]
+#[case::no_filter(&["--log", "info=what=ever"], "--log info=what=ever")]
+#[case::no_form(&["--log-format", "xml"], "invalid value 'xml' for '--log-format <FORM>'")]
+#[case::no_origin(&["--cors-origin", "app.example"], "write an origin such as https://app.example, or *")]
+#[case::no_authority(&["--public-host", "https://rooms.example"], "write HOST, HOST:PORT or HOST:PORT/PREFIX")]
+fn a_setting_that_can_not_be_is_refused(#[case] args: &[&str], #[case] told: &str) {
+    let data_dir = DataDir::new();
+
+    let ended = run(command(data_dir.path(), args));
+
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert!(complaint(&ended).starts_with("roomkeeper: ") && complaint(&ended).contains(told), "{ended:?}");
+    assert!(!ended.stderr.contains("s3cret"));
+    assert_eq!(ended.stdout, "");
+    assert!(!data_dir.join("postgres").exists());
+}
+
+#[rstest]
+#[case::http(&["--listen", "0.0.0.0:0"])]
+#[case::https(&["--tls-listen", "[::]:0"])]
+fn the_development_key_is_for_this_machine_alone(#[case] args: &[&str]) {
+    let data_dir = DataDir::new();
+    let mut command = command(data_dir.path(), args);
+    command.env_remove("ROOMKEEPER_ACCESS_KEY");
+
+    let ended = run(command);
+
+    assert_eq!(ended.status.code(), Some(2));
+    assert_eq!(
+        complaint(&ended),
+        "roomkeeper: the development key is for listeners on this machine alone: set --access-key, or listen on 127.0.0.1"
+    );
+}
+
+#[test]
+fn the_environment_is_checked_like_the_flags() {
+    let data_dir = DataDir::new();
+    let mut command = command(data_dir.path(), &[]);
+    command.env("ROOMKEEPER_CLOCK_SKEW", "fifteen");
+
+    assert_eq!(run(command).status.code(), Some(2));
+}
+
+#[test]
+fn help_names_every_setting_and_shows_no_secret() {
+    let data_dir = DataDir::new();
+
+    let ended = run(command(data_dir.path(), &["--help"]));
+
+    assert_eq!(ended.status.code(), Some(0));
+    for name in [
+        "LISTEN",
+        "TLS_LISTEN",
+        "TLS_CERT",
+        "TLS_KEY",
+        "DATABASE_URL",
+        "DATA_DIR",
+        "ACCESS_KEY",
+        "CLOCK_SKEW",
+        "MAX_PARTICIPANTS",
+        "CORS_ORIGIN",
+        "LOG",
+        "LOG_FORMAT",
+    ] {
+        assert!(ended.stdout.contains(&format!("[env: ROOMKEEPER_{name}")), "{name}: {}", ended.stdout);
+    }
+    assert!(!ended.stdout.contains(KEY));
+}

@@ -1,0 +1,187 @@
+//! How a service starts, tells that it has, and ends.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use rstest::rstest;
+
+use crate::service::{DataDir, Service, command, complaint, get, is_alive, make_room, request, run};
+use crate::wire::{Answer, KEY, authorization, hash, http_date, sign};
+
+#[tokio::test]
+async fn a_ready_service_says_how_it_is_reached() {
+    let data_dir = DataDir::new();
+    let service = Service::start(&data_dir);
+
+    let endpoint = data_dir.endpoint().unwrap();
+    let http = endpoint["http"].as_str().unwrap().to_owned();
+    assert_eq!(
+        endpoint,
+        serde_json::json!({
+            "http": http,
+            "https": null,
+            "accessKey": KEY,
+            "connectionString": null,
+            "httpConnectionString": format!("endpoint={http}/;accesskey={KEY}"),
+            "caFile": null,
+            "ablyKey": format!("dev.primary:{KEY}"),
+            "pid": endpoint["pid"],
+        })
+    );
+    let mode = std::fs::metadata(data_dir.join("endpoint.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(get(&data_dir, "/health/ready").await.status, 200);
+    assert!(service.announcement.contains("is ready"));
+
+    let ended = service.stop();
+    assert!(ended.stdout.contains(&http));
+    assert!(!format!("{ended:?}").contains(KEY), "a key that is a secret is not shown");
+}
+
+#[rstest]
+#[case(Signal::SIGTERM)]
+#[case(Signal::SIGINT)]
+#[tokio::test]
+async fn a_signal_ends_it_cleanly_with_its_database(#[case] signal: Signal) {
+    let data_dir = DataDir::new();
+    let mut service = Service::start(&data_dir);
+    let room = make_room(&data_dir).await;
+    let postmaster = data_dir.postmaster().unwrap();
+
+    service.signal(signal);
+    let ended = service.wait();
+
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert_eq!(data_dir.endpoint(), None);
+    assert_eq!(data_dir.postmaster(), None);
+    assert!(!is_alive(postmaster));
+
+    let again = Service::start(&data_dir);
+    assert_eq!(get(&data_dir, &room).await.status, 200);
+    again.stop();
+}
+
+#[tokio::test]
+async fn a_request_in_flight_is_answered_before_the_end() {
+    let data_dir = DataDir::new();
+    let mut service = Service::start(&data_dir);
+    let http = data_dir.endpoint().unwrap()["http"].as_str().unwrap().to_owned();
+    let host = http.strip_prefix("http://").unwrap();
+    let (date, body) = (http_date(roomkeeper::clock::Clock::system().now()), "{}");
+    let target = "/rooms?api-version=2025-03-13";
+    let signature = sign(KEY, &format!("POST\n{target}\n{date};{host};{}", hash(body.as_bytes())));
+
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(
+        stream,
+        "POST {target} HTTP/1.1\r\nHost: {host}\r\nx-ms-date: {date}\r\nx-ms-content-sha256: {}\r\nAuthorization: {}\r\n\
+         Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\nExpect: 100-continue\r\n\r\n{{",
+        hash(body.as_bytes()),
+        authorization(&signature)
+    )
+    .unwrap();
+    // It says «go on» once it has the request in hand.
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    service.signal(Signal::SIGTERM);
+    // From here on it takes no new connection.
+    while TcpStream::connect(host).is_ok() {
+        std::thread::yield_now();
+    }
+    assert!(service.is_running());
+    stream.write_all(b"}").unwrap();
+
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert_eq!(Answer::read(&answer).status, 201);
+    assert_eq!(service.wait().status.code(), Some(0));
+}
+
+#[test]
+fn a_client_that_keeps_its_connection_does_not_delay_the_end() {
+    let data_dir = DataDir::new();
+    let service = Service::start(&data_dir);
+    let http = data_dir.endpoint().unwrap()["http"].as_str().unwrap().to_owned();
+    let mut stream = TcpStream::connect(http.strip_prefix("http://").unwrap()).unwrap();
+    stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut head = [0; 15];
+    stream.read_exact(&mut head).unwrap();
+
+    // A test of speed only in that it would otherwise take the 30 s of the drain.
+    let began = std::time::Instant::now();
+    assert_eq!(service.stop().status.code(), Some(0));
+    assert!(began.elapsed() < std::time::Duration::from_secs(20));
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_before_anything_is_made() {
+    let data_dir = DataDir::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+
+    let ended = run(command(data_dir.path(), &["--listen", &address]));
+
+    assert_eq!(ended.status.code(), Some(1));
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert!(complaint(&ended).starts_with(&format!("roomkeeper: --listen {address}: Address already in use")));
+    assert!(!data_dir.join("postgres").exists());
+}
+
+#[test]
+fn a_database_that_is_not_there_ends_it_with_1() {
+    let data_dir = DataDir::new();
+
+    let url = "postgres://nobody:s3cret@127.0.0.1:1/rooms";
+    let ended = run(command(data_dir.path(), &["--database-url", url]));
+
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(complaint(&ended).starts_with("roomkeeper: bringing the schema up to date: "));
+    assert!(!ended.stderr.contains("s3cret"));
+    assert_eq!(data_dir.endpoint(), None);
+}
+
+#[test]
+fn the_version_is_told() {
+    let data_dir = DataDir::new();
+
+    let ended = run(command(data_dir.path(), &["version"]));
+
+    assert_eq!(
+        (ended.status.code(), ended.stdout.as_str()),
+        (Some(0), concat!("roomkeeper ", env!("CARGO_PKG_VERSION"), "\n"))
+    );
+}
+
+#[tokio::test]
+async fn logs_go_to_stderr_as_json_and_tell_why_a_request_was_denied() {
+    let data_dir = DataDir::new();
+    let service = Service::start(&data_dir);
+
+    request(&data_dir, "GET", "/rooms").key("AAAA").send().await;
+    let ended = service.stop();
+
+    let mut lines = ended.stderr.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let denied = lines.find(|line| line["message"] == "denied").unwrap();
+    assert_eq!(denied["reason"], "the signature fits no key of this service, for no form of this request");
+    assert_eq!(denied["span"]["path"], "/rooms");
+    assert!(denied["span"]["id"].is_string());
+}
+
+#[tokio::test]
+async fn serve_may_be_named_and_a_flag_wins_over_the_environment() {
+    let data_dir = DataDir::new();
+    let mut command: Command = command(data_dir.path(), &["serve", "--max-participants", "1"]);
+    command.env("ROOMKEEPER_MAX_PARTICIPANTS", "7");
+    let service = Service::spawn(command);
+
+    let user = |n: char| format!("8:acs:11111111-2222-3333-4444-555555555555_00000026-0000-1111-2222-00000000000{n}");
+    let body = serde_json::json!({ "participants": { user('a'): {}, user('b'): {} } });
+    let answer = request(&data_dir, "POST", "/rooms").json(&body).send().await;
+
+    assert_eq!(answer.details(), [("$.participants", "A room has at most 1 participants.")]);
+    service.stop();
+}

@@ -1,0 +1,10 @@
+//! The run contract (design, section 1), held by the real binary in processes of its own.
+
+mod cluster;
+mod configuration;
+mod lifecycle;
+mod replicas;
+mod service;
+mod tls;
+#[path = "../wire/mod.rs"]
+mod wire;
