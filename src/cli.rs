@@ -20,12 +20,13 @@ use crate::app::{self, Listeners, Settings};
 use crate::auth::keyring;
 use crate::clock::Clock;
 use crate::config::{
-    Cli, Command, ConfigError, DEVELOPMENT_KEY, DatabaseArgs, FolderArgs, LogArgs, LogFormat, MigrateArgs,
-    PostgresArgs, ServeArgs, TlsArgs, program_path,
+    Cli, Command, ConfigError, DEVELOPMENT_KEY, DatabaseArgs, FolderArgs, GraceArgs, LogArgs, LogFormat, MigrateArgs,
+    PostgresArgs, ServeArgs, SweepArgs, TlsArgs, program_path,
 };
 use crate::endpoint::{self, Endpoint};
-use crate::service::Context;
+use crate::jobs::sweeper;
 use crate::service::start::DEFAULT_RESOURCE;
+use crate::service::{self, Context};
 use crate::store::embedded::{self, Cluster};
 use crate::store::pool;
 use crate::{telemetry, tls};
@@ -45,6 +46,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             None => serve(cli.serve).await,
             Some(Command::Serve(args)) => serve(*args).await,
             Some(Command::Migrate(args)) => migrate(args).await,
+            Some(Command::Sweep(args)) => sweep(args).await,
             Some(Command::Postgres(args)) => postgres(args).await,
             Some(Command::Version) => {
                 println!("roomkeeper {}", env!("CARGO_PKG_VERSION"));
@@ -102,6 +104,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let ctx = Context::new(pool::pool(database.options.clone()), clock, args.max_participants, rand::rng().random());
     let acs = app::prepare(&ctx, &settings).await?;
     let db = ctx.db.clone();
+    let jobs = CancellationToken::new();
+    let sweeping = args.sweep_interval.0.map(|interval| {
+        tokio::task::spawn_local(sweeper::run(ctx.clone(), interval, grace(&args.grace), jobs.clone()))
+    });
     let server = app::serve(ctx, acs, &settings, Listeners { http, https }, stop)?;
     let server = tokio::task::spawn_local(server);
 
@@ -113,6 +119,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     // Sockets, then jobs, then the pool, then the cluster.
     server.await?.context("serving")?;
     endpoint.remove(&data_dir);
+    jobs.cancel();
+    if let Some(sweeping) = sweeping {
+        sweeping.await?;
+    }
     db.close().await;
     supervision.cancel();
     database.close().await;
@@ -127,6 +137,31 @@ async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
     let done = database.migrate().await;
     database.close().await;
     done
+}
+
+async fn sweep(args: SweepArgs) -> anyhow::Result<()> {
+    let data_dir = data_dir(&args.database.folders)?;
+    start_log(&args.log)?;
+    let stop = stop_on_signal()?;
+    let database = Database::open(&args.database, &data_dir).await?;
+    let ctx = Context::new(pool::pool(database.options.clone()), Clock::system(), 0, 0);
+    let (now, grace) = (ctx.clock.now(), grace(&args.grace));
+    let told = if args.dry_run {
+        let due = service::rooms::due(&ctx, now - grace, now).await;
+        due.map(|(rooms, answers)| format!("would delete {} rooms and {answers} remembered answers", rooms.count))
+    } else {
+        let swept = sweeper::tick(&ctx, now, grace, &stop).await;
+        swept.map(|swept| format!("deleted {} rooms and {} remembered answers", swept.rooms, swept.answers))
+    };
+    ctx.db.close().await;
+    database.close().await;
+    println!("{}", told.context("sweeping")?);
+    Ok(())
+}
+
+/// The grace is bounded where it is read.
+fn grace(args: &GraceArgs) -> TimeDelta {
+    TimeDelta::from_std(args.sweep_grace).unwrap_or(TimeDelta::MAX)
 }
 
 async fn postgres(args: PostgresArgs) -> anyhow::Result<()> {

@@ -29,6 +29,8 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Bring the database's schema up to date, and end.
     Migrate(MigrateArgs),
+    /// Delete what is over, once, and say what it was; the service does so by itself.
+    Sweep(SweepArgs),
     /// Run the private Postgres alone: print its URL, and keep it until stopped.
     Postgres(PostgresArgs),
     /// Print the version.
@@ -53,6 +55,11 @@ pub struct ServeArgs {
     /// The tolerated difference of a request's x-ms-date, or `off`.
     #[arg(long, env = "ROOMKEEPER_CLOCK_SKEW", value_name = "DURATION", default_value = "15m", value_parser = duration_or_off)]
     pub clock_skew: DurationOrOff,
+    /// How often rooms that are over are looked for, or `off`.
+    #[arg(long, env = "ROOMKEEPER_SWEEP_INTERVAL", value_name = "DURATION", default_value = "60s", value_parser = interval_or_off)]
+    pub sweep_interval: DurationOrOff,
+    #[command(flatten)]
+    pub grace: GraceArgs,
     /// The most participants that a roster holds.
     #[arg(long, env = "ROOMKEEPER_MAX_PARTICIPANTS", value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub max_participants: u32,
@@ -78,6 +85,26 @@ pub struct TlsArgs {
     /// The private key of --tls-cert, in PEM.
     #[arg(long, env = "ROOMKEEPER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct GraceArgs {
+    /// How long a room is kept after the end of its window.
+    #[arg(long, env = "ROOMKEEPER_SWEEP_GRACE", value_name = "DURATION", default_value = "7d", value_parser = duration)]
+    pub sweep_grace: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct SweepArgs {
+    /// Only say what would be deleted.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub grace: GraceArgs,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 #[derive(Debug, Args)]
@@ -144,13 +171,23 @@ pub struct AddressOrOff(pub Option<SocketAddr>);
 /// The longest span that can be set: far beyond use, and safe to add to any date.
 const LONGEST: Duration = Duration::from_secs(100 * 366 * 86_400);
 
+fn duration(text: &str) -> Result<Duration, String> {
+    let span = humantime::parse_duration(text).map_err(|_| "write a duration such as 1500ms, 60s or 7d".to_owned())?;
+    if span > LONGEST { Err("at most 100 years".to_owned()) } else { Ok(span) }
+}
+
 fn duration_or_off(text: &str) -> Result<DurationOrOff, String> {
     if text == "off" {
         return Ok(DurationOrOff(None));
     }
-    let span =
-        humantime::parse_duration(text).map_err(|_| "write a duration such as 1500ms, 60s or 7d, or off".to_owned())?;
-    if span > LONGEST { Err("at most 100 years".to_owned()) } else { Ok(DurationOrOff(Some(span))) }
+    duration(text).map(|span| DurationOrOff(Some(span))).map_err(|told| format!("{told}, or off"))
+}
+
+fn interval_or_off(text: &str) -> Result<DurationOrOff, String> {
+    match duration_or_off(text)? {
+        DurationOrOff(Some(span)) if span < Duration::from_millis(100) => Err("at least 100ms, or off".to_owned()),
+        interval => Ok(interval),
+    }
 }
 
 fn address_or_off(text: &str) -> Result<AddressOrOff, String> {

@@ -11,6 +11,7 @@ pub mod config;
 pub mod domain;
 pub mod endpoint;
 pub mod http;
+pub mod jobs;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -1,6 +1,6 @@
 //! User tokens (acs-rooms.md, section 11).
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -86,7 +86,8 @@ impl Signer {
         lifetime: TokenLifetime,
         now: DateTime<Utc>,
     ) -> Result<Token, SignerError> {
-        let expires_on = now + lifetime.as_delta();
+        // Whole seconds, as `exp` counts: the token is over when its user is told that it is.
+        let expires_on = (now + lifetime.as_delta()).trunc_subsecs(0);
         let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
         let claims = Claims {
             skypeid: format!("acs:{}_{user}", self.resource),

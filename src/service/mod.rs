@@ -60,6 +60,15 @@ impl Context {
         &self,
         operation: impl AsyncFn(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, ServiceError> {
+        self.run_within(PATIENCE, operation).await
+    }
+
+    /// The same with another patience, for what nobody waits for.
+    async fn run_within<T>(
+        &self,
+        patience: Duration,
+        operation: impl AsyncFn(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, ServiceError> {
         let attempts = async {
             let mut conn = self.db.acquire().await.map_err(StoreError::from)?;
             for _ in 1..ATTEMPTS {
@@ -70,7 +79,7 @@ impl Context {
             }
             operation(&mut conn).await
         };
-        match tokio::time::timeout(PATIENCE, attempts).await {
+        match tokio::time::timeout(patience, attempts).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error @ StoreError::Fault(_))) => Err(ServiceError::Fault(error)),
             Ok(Err(error)) => Err(ServiceError::Unavailable(Some(error))),

@@ -1,5 +1,7 @@
 //! Making, reading, changing and deleting managed rooms.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
@@ -11,6 +13,7 @@ use crate::domain::roster::Participant;
 use crate::domain::validity::Validity;
 use crate::store;
 use crate::store::repeated_requests::Remembered;
+pub use crate::store::rooms::SweptRooms;
 use crate::store::rooms::{Inserted, Remember};
 
 /// A room to be made.
@@ -41,6 +44,8 @@ pub struct Created {
 
 /// How long the answer to a create is remembered.
 pub const REMEMBERED: TimeDelta = TimeDelta::hours(24);
+/// Nobody waits for a sweep, and a batch of full rosters takes its time.
+const SWEEP_PATIENCE: Duration = Duration::from_secs(60);
 /// Another process may make the same id; twice in a row is next to impossible.
 const ID_ATTEMPTS: usize = 10;
 
@@ -140,4 +145,23 @@ pub async fn update(
 pub async fn delete(ctx: &Context, resource: ResourceId, room: RoomId) -> Result<(), ServiceError> {
     let there = ctx.run(async |conn| store::rooms::delete(conn, resource, room).await).await?;
     if there { Ok(()) } else { Err(ServiceError::RoomNotFound) }
+}
+
+/// Deletes at most `limit` rooms, of every resource, whose window ended by `end`.
+pub async fn sweep(ctx: &Context, end: DateTime<Utc>, limit: u32) -> Result<SweptRooms, ServiceError> {
+    ctx.run_within(SWEEP_PATIENCE, async |conn| store::rooms::delete_ended(conn, end, limit).await).await
+}
+
+/// Forgets at most `limit` answers, of every resource, that are past their time.
+pub async fn sweep_answers(ctx: &Context, now: DateTime<Utc>, limit: u32) -> Result<u64, ServiceError> {
+    ctx.run(async |conn| store::repeated_requests::delete_expired(conn, now, limit).await).await
+}
+
+/// What sweeps up to `end`, and of answers up to `now`, would delete.
+pub async fn due(ctx: &Context, end: DateTime<Utc>, now: DateTime<Utc>) -> Result<(SweptRooms, u64), ServiceError> {
+    ctx.run_within(SWEEP_PATIENCE, async |conn| {
+        let rooms = store::rooms::count_ended(conn, end).await?;
+        Ok((rooms, store::repeated_requests::count_expired(conn, now).await?))
+    })
+    .await
 }

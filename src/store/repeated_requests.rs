@@ -43,16 +43,24 @@ pub async fn find(
 }
 
 /// Forgets at most `limit` answers whose time was over by `now`, and counts them.
-pub async fn delete_expired(conn: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
+pub async fn delete_expired(conn: &mut PgConnection, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
     let done = sqlx::query!(
         "DELETE FROM repeated_requests
          WHERE (resource_id, request_id) IN (
              SELECT resource_id, request_id FROM repeated_requests
              WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
         now,
-        limit
+        i64::from(limit)
     )
     .execute(conn)
     .await?;
     Ok(done.rows_affected())
+}
+
+/// How many answers are past their time.
+pub async fn count_expired(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<u64, StoreError> {
+    let due = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM repeated_requests WHERE expires_at <= $1"#, now)
+        .fetch_one(conn)
+        .await?;
+    Ok(due.unsigned_abs())
 }

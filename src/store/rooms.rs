@@ -1,7 +1,7 @@
 //! Rooms as rows.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use super::StoreError;
@@ -177,4 +177,48 @@ pub async fn delete(conn: &mut PgConnection, resource: ResourceId, room: RoomId)
         .execute(conn)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// What a sweep deleted, or would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SweptRooms {
+    pub count: u64,
+    /// When the window of the one that has been over the longest ended.
+    pub oldest_end: Option<DateTime<Utc>>,
+}
+
+/// Deletes at most `limit` rooms whose window ended by `end`, of every resource, the longest over
+/// first. A room that somebody holds is left to the next sweep; one that was extended meanwhile is
+/// looked at again, and kept. Full rosters may take longer than a request's statement may.
+pub async fn delete_ended(conn: &mut PgConnection, end: DateTime<Utc>, limit: u32) -> Result<SweptRooms, StoreError> {
+    let mut tx = conn.begin().await?;
+    sqlx::query!("SET LOCAL statement_timeout = '60s'").execute(&mut *tx).await?;
+    let swept = sqlx::query!(
+        r#"WITH due AS (
+               SELECT resource_id, id, valid_until FROM rooms
+               WHERE valid_until <= $1 ORDER BY valid_until LIMIT $2
+               FOR UPDATE SKIP LOCKED
+           ), gone AS (
+               DELETE FROM rooms USING due WHERE rooms.resource_id = due.resource_id AND rooms.id = due.id
+               RETURNING due.valid_until
+           )
+           SELECT count(*) AS "count!", min(valid_until) AS oldest_end FROM gone"#,
+        end,
+        i64::from(limit)
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(SweptRooms { count: swept.count.unsigned_abs(), oldest_end: swept.oldest_end })
+}
+
+/// How many rooms ended by `end`, of every resource.
+pub async fn count_ended(conn: &mut PgConnection, end: DateTime<Utc>) -> Result<SweptRooms, StoreError> {
+    let due = sqlx::query!(
+        r#"SELECT count(*) AS "count!", min(valid_until) AS oldest_end FROM rooms WHERE valid_until <= $1"#,
+        end
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(SweptRooms { count: due.count.unsigned_abs(), oldest_end: due.oldest_end })
 }

@@ -12,6 +12,7 @@ mod participants;
 mod repeat;
 mod rooms;
 mod support;
+mod sweeper;
 mod validity;
 #[path = "../wire/mod.rs"]
 mod wire;

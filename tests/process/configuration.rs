@@ -12,6 +12,8 @@ use crate::wire::KEY;
 #[case::no_tls_address(&["--tls-listen", "on"], "write an address such as 127.0.0.1:8443, or off")]
 #[case::no_duration(&["--clock-skew", "fifteen"], "write a duration such as 1500ms, 60s or 7d, or off")]
 #[case::too_long_a_duration(&["--clock-skew", "1000years"], "at most 100 years")]
+#[case::a_grace_of_off(&["--sweep-grace", "off"], "write a duration such as 1500ms, 60s or 7d")]
+#[case::too_often(&["--sweep-interval", "1ms"], "at least 100ms, or off")]
 #[case::no_participants(&["--max-participants", "0"], "0 is not in 1..=10000")]
 #[case::a_certificate_without_its_key(&["--tls-cert", "x.pem"], "--tls-key")]
 #[case::a_certificate_that_is_not_there(&["--tls-listen", "127.0.0.1:0", "--tls-cert", "/nix.pem", "--tls-key", "/nix.key"], "/nix.pem")]

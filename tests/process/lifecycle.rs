@@ -185,3 +185,40 @@ async fn serve_may_be_named_and_a_flag_wins_over_the_environment() {
     assert_eq!(answer.details(), [("$.participants", "A room has at most 1 participants.")]);
     service.stop();
 }
+
+#[tokio::test]
+async fn what_is_over_is_swept_by_itself_and_by_command() {
+    let postgres_dir = DataDir::new();
+    let postgres = Service::spawn(command(postgres_dir.path(), &["postgres"]));
+    let url = postgres.announcement.trim().to_owned();
+    let data_dir = DataDir::new();
+    let on = |args: &[&str]| command(data_dir.path(), &[args, &["--database-url", &url]].concat());
+    let service = Service::spawn(on(&["--sweep-interval", "off"]));
+    let rooms = [make_room(&data_dir).await, make_room(&data_dir).await];
+    let soon = roomkeeper::clock::Clock::system().now() + chrono::TimeDelta::milliseconds(300);
+    let from = soon - chrono::TimeDelta::hours(1);
+    let window = serde_json::json!({ "validFrom": from.to_rfc3339(), "validUntil": soon.to_rfc3339() });
+    for room in &rooms {
+        assert_eq!(request(&data_dir, "PATCH", room).json(&window).send().await.status, 200);
+    }
+    while roomkeeper::clock::Clock::system().now() <= soon {
+        std::thread::yield_now();
+    }
+
+    let told = |args: &[&str]| run(on(&[&["sweep"], args].concat())).stdout;
+    assert_eq!(told(&["--dry-run"]), "would delete 0 rooms and 0 remembered answers\n", "within the grace of a week");
+    assert_eq!(told(&["--dry-run", "--sweep-grace", "0s"]), "would delete 2 rooms and 0 remembered answers\n");
+    assert_eq!(get(&data_dir, &rooms[0]).await.status, 200);
+    assert_eq!(told(&["--sweep-grace", "0s"]), "deleted 2 rooms and 0 remembered answers\n");
+    assert_eq!(get(&data_dir, &rooms[0]).await.status, 404);
+
+    let room = make_room(&data_dir).await;
+    let now = roomkeeper::clock::Clock::system().now() + chrono::TimeDelta::milliseconds(300);
+    let window = serde_json::json!({ "validFrom": from.to_rfc3339(), "validUntil": now.to_rfc3339() });
+    assert_eq!(request(&data_dir, "PATCH", &room).json(&window).send().await.status, 200);
+    service.stop();
+    let sweeping = Service::spawn(on(&["--sweep-interval", "100ms", "--sweep-grace", "0s"]));
+    while get(&data_dir, &room).await.status != 404 {}
+    sweeping.stop();
+    postgres.stop();
+}

@@ -1,0 +1,3 @@
+//! Work that the service does by itself: loops around ticks that tests, and commands, can take alone.
+
+pub mod sweeper;

@@ -1,0 +1,166 @@
+//! What is over is deleted (design, section 5).
+
+use roomkeeper::jobs::sweeper::{self, BATCH, Swept};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::*;
+
+const GRACE: TimeDelta = TimeDelta::days(7);
+
+async fn tick(app: &TestApp) -> Swept {
+    sweeper::tick(&app.ctx, app.now(), GRACE, &CancellationToken::new()).await.unwrap()
+}
+
+/// Makes a room that is open for an hour and gives its path.
+async fn an_hour(app: &TestApp) -> String {
+    let until = (app.now() + TimeDelta::hours(1)).to_rfc3339();
+    format!("/rooms/{}", app.room(json!({ "validUntil": until, "participants": { ANN: {} } })).await)
+}
+
+/// Makes many rooms that ended long ago.
+async fn ended(app: &TestApp, count: u32) {
+    sqlx::query(
+        "INSERT INTO rooms (resource_id, id, created_at, valid_from, valid_until, pstn_dial_out_enabled, participant_count, roster_version)
+         SELECT id, n, $2, $2, $2 + interval '1 minute', false, 0, 0 FROM resources, generate_series(1, $1) AS n",
+    )
+    .bind(i64::from(count))
+    .bind(app.now() - TimeDelta::days(100))
+    .execute(&app.ctx.db)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_room_is_gone_once_its_window_and_the_grace_are_over_and_the_sweeper_came_by() {
+    let app = TestApp::start().await;
+    let room = an_hour(&app).await;
+    let later = app.room(json!({})).await;
+
+    app.clock.advance(TimeDelta::hours(1) + GRACE - TimeDelta::microseconds(1));
+    assert_eq!(tick(&app).await.rooms, 0);
+    assert_eq!(app.get(&room).await.status, StatusCode::OK);
+
+    app.clock.advance(TimeDelta::microseconds(1));
+    let swept = tick(&app).await;
+    assert_eq!((swept.rooms, swept.behind), (1, Some(TimeDelta::zero())));
+    assert_eq!(app.get(&room).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(app.get(&format!("/rooms/{later}")).await.status, StatusCode::OK);
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM participants").fetch_one(&app.ctx.db).await.unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_room_that_was_extended_within_the_grace_is_kept() {
+    let app = TestApp::start().await;
+    let room = an_hour(&app).await;
+
+    app.clock.advance(TimeDelta::days(5));
+    let window =
+        json!({ "validFrom": app.now().to_rfc3339(), "validUntil": (app.now() + TimeDelta::days(9)).to_rfc3339() });
+    assert_eq!(app.patch(&room, window).await.status, StatusCode::OK);
+    app.clock.advance(TimeDelta::days(5));
+
+    assert_eq!(tick(&app).await, Swept::default());
+    assert_eq!(app.get(&room).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_room_that_is_extended_at_the_moment_of_the_sweep_is_kept() {
+    let app = TestApp::start().await;
+    let room = an_hour(&app).await;
+    app.clock.advance(TimeDelta::days(30));
+
+    // Somebody has begun to extend it and is not done: the sweep passes it by and does not wait.
+    let mut extending = app.ctx.db.begin().await.unwrap();
+    let extend = "UPDATE rooms SET valid_until = $1";
+    sqlx::query(extend).bind(app.now() + TimeDelta::days(1)).execute(&mut *extending).await.unwrap();
+    assert_eq!(tick(&app).await, Swept::default());
+    extending.commit().await.unwrap();
+
+    assert_eq!(tick(&app).await, Swept::default());
+    assert_eq!(app.get(&room).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn two_sweepers_at_once_share_the_work() {
+    let app = TestApp::start().await;
+    let rooms = 3 * BATCH + 7;
+    ended(&app, rooms).await;
+
+    let (one, other) = tokio::join!(tick(&app), tick(&app));
+
+    assert_eq!(one.rooms + other.rooms, u64::from(rooms));
+    assert_eq!(app.count_rooms().await, 0);
+}
+
+#[tokio::test]
+async fn it_ends_between_batches_when_it_is_told_to() {
+    let app = TestApp::start().await;
+    ended(&app, BATCH + 1).await;
+    let stop = CancellationToken::new();
+
+    // Stopped when the first batch is gone, while the second waits for its connection.
+    let ticking = sweeper::tick(&app.ctx, app.now(), GRACE, &stop);
+    let stopping = async {
+        while app.count_rooms().await > 1 {}
+        stop.cancel();
+    };
+    let held = hold_last_room(&app).await;
+    let (swept, ()) = tokio::join!(ticking, stopping);
+    drop(held);
+
+    assert_eq!(swept.unwrap().rooms, u64::from(BATCH));
+    assert_eq!(app.count_rooms().await, 1);
+    stop.cancel();
+    let none = sweeper::tick(&app.ctx, app.now(), GRACE, &stop).await.unwrap();
+    assert_eq!(none, Swept::default());
+}
+
+/// The last of the rooms that ended, held so that no batch takes it.
+async fn hold_last_room(app: &TestApp) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    let mut held = app.ctx.db.begin().await.unwrap();
+    let last = "SELECT FROM rooms WHERE id = (SELECT max(id) FROM rooms) FOR UPDATE";
+    sqlx::query(last).execute(&mut *held).await.unwrap();
+    held
+}
+
+#[tokio::test]
+async fn answers_are_forgotten_when_their_time_is_over() {
+    let app = TestApp::start().await;
+    let request = app
+        .request("POST", "/rooms")
+        .header("Repeatability-Request-ID", "0b8d1b8e-8f3c-4d43-9a3b-6a36f9a0a001")
+        .header("Repeatability-First-Sent", &http_date(app.now()));
+    request.json(&json!({})).send().await;
+
+    app.clock.advance(TimeDelta::hours(24) - TimeDelta::microseconds(1));
+    assert_eq!(tick(&app).await.answers, 0);
+    app.clock.advance(TimeDelta::microseconds(1));
+    assert_eq!(tick(&app).await.answers, 1);
+    assert_eq!(app.count_rooms().await, 1);
+}
+
+#[tokio::test]
+async fn it_says_how_far_behind_it_is() {
+    let app = TestApp::start().await;
+    an_hour(&app).await;
+    app.clock.advance(TimeDelta::hours(1) + GRACE + TimeDelta::hours(3));
+
+    assert_eq!(tick(&app).await.behind, Some(TimeDelta::hours(3)));
+}
+
+#[tokio::test]
+async fn rooms_with_full_rosters_are_swept() {
+    let app = TestApp::start().await;
+    ended(&app, 200).await;
+    sqlx::query(
+        "INSERT INTO participants (resource_id, room_id, raw_id, role, position)
+         SELECT resource_id, id, 'user ' || n, 'Attendee', n FROM rooms, generate_series(1, 350) AS n",
+    )
+    .execute(&app.ctx.db)
+    .await
+    .unwrap();
+
+    assert_eq!(tick(&app).await.rooms, 200);
+    assert_eq!(app.count_rooms().await, 0);
+}
