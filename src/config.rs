@@ -28,9 +28,11 @@ pub enum Command {
     /// Serve rooms (the default).
     Serve(Box<ServeArgs>),
     /// Bring the database's schema up to date, and end.
-    Migrate(MigrateArgs),
+    Migrate(CommandArgs),
     /// Delete what is over, once, and say what it was; the service does so by itself.
     Sweep(SweepArgs),
+    /// Make a new key to sign user tokens with; tokens signed with the old one stay good until they expire.
+    RotateSigningKey(CommandArgs),
     /// Run the private Postgres alone: print its URL, and keep it until stopped.
     Postgres(PostgresArgs),
     /// Print the version.
@@ -67,6 +69,9 @@ pub struct ServeArgs {
     /// their Host header: a proxy's public name, another spelling. Separated by commas.
     #[arg(long, env = "ROOMKEEPER_PUBLIC_HOST", value_name = "HOST[:PORT][/PREFIX]", value_delimiter = ',')]
     pub public_host: Vec<String>,
+    /// Tell a client whose signature is refused why: for development, as it helps whoever asks.
+    #[arg(long, env = "ROOMKEEPER_EXPLAIN_AUTH", value_parser = clap::builder::FalseyValueParser::new())]
+    pub explain_auth: bool,
     /// Browser origins that may call, separated by commas; `*` for any. Without it, none.
     #[arg(long, env = "ROOMKEEPER_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<String>,
@@ -108,7 +113,7 @@ pub struct SweepArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct MigrateArgs {
+pub struct CommandArgs {
     #[command(flatten)]
     pub database: DatabaseArgs,
     #[command(flatten)]

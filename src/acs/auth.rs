@@ -8,10 +8,12 @@ use actix_web::http::header::{AUTHORIZATION, HOST, HeaderName};
 use actix_web::middleware::Next;
 use actix_web::web::ThinData;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
+use chrono::{DateTime, Utc};
 
 use super::error::{ApiError, Fault};
+use super::explain::Refused;
 use super::version::{self, Version};
-use super::{Acs, host};
+use super::{Acs, Shared, host};
 use crate::auth::AuthError;
 use crate::auth::hmac::{self, Signed};
 use crate::domain::resource::ResourceId;
@@ -31,7 +33,7 @@ impl FromRequest for Caller {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(req: &HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
-        ready(req.extensions().get().copied().ok_or(ApiError::Fault(Fault::NoCaller)))
+        ready(req.extensions().get().copied().ok_or(ApiError::Fault(Fault::NotPutTogether)))
     }
 }
 
@@ -57,31 +59,47 @@ async fn caller(req: &mut ServiceRequest) -> Result<Caller, ApiError> {
     let version = version::read(req.request())?;
     let body = body::read(req).await?;
     let body_digest = hmac::digest(&body);
-    let resource = verify(req.request(), &body_digest).map_err(ApiError::Denied)?;
+    let (state, acs) = shared(req.request())?;
+    let resource = verify(req.request(), &body_digest, acs, state.ctx.clock.now())?;
     Ok(Caller { resource, version, body_digest })
 }
 
-fn verify(req: &HttpRequest, body_digest: &[u8; 32]) -> Result<ResourceId, AuthError> {
-    let (Some(ThinData(state)), Some(ThinData(acs))) =
-        (req.app_data::<ThinData<State>>(), req.app_data::<ThinData<Acs>>())
-    else {
-        return Err(AuthError::Signature); // the app is put together with both
-    };
-    let acs = &acs.0;
+fn shared(req: &HttpRequest) -> Result<(&State, &Shared), Fault> {
+    match (req.app_data::<ThinData<State>>(), req.app_data::<ThinData<Acs>>()) {
+        (Some(ThinData(state)), Some(ThinData(acs))) => Ok((state, &acs.0)),
+        _ => Err(Fault::NotPutTogether),
+    }
+}
+
+fn verify(req: &HttpRequest, body_digest: &[u8; 32], acs: &Shared, now: DateTime<Utc>) -> Result<ResourceId, ApiError> {
+    let keys = acs.keys.current();
+    let target = req.uri().path_and_query().map_or("/", |target| target.as_str());
+    let host = authority(req).unwrap_or("");
+    let default_port = if req.app_config().secure() { 443 } else { 80 };
+    let signed = signed(req);
+    let verified = signed.clone().and_then(|signed| {
+        hmac::verify_content(signed.content_hash, body_digest)?;
+        let forms = host::forms(target, host, default_port, &acs.public_hosts);
+        let key = hmac::verify(&keys.access, signed, forms)?;
+        hmac::verify_date(signed.date, now, acs.clock_skew)?;
+        Ok(key.resource)
+    });
+    verified.map_err(|reason| {
+        let explanation = acs.explain_auth.then(|| {
+            let (keyring, public_hosts) = (&keys.access, acs.public_hosts.as_slice());
+            let refused = Refused { req, keyring, signed: signed.ok(), target, host, default_port, public_hosts };
+            Box::new(refused.explain(&reason, now))
+        });
+        ApiError::Denied { reason, explanation }
+    })
+}
+
+/// What of the signed parts stands in headers of its own.
+fn signed(req: &HttpRequest) -> Result<Signed<'_>, AuthError> {
     let signature = hmac::read_authorization(header(req, AUTHORIZATION, "Authorization")?)?;
     let date = header(req, HeaderName::from_static("x-ms-date"), "x-ms-date")?;
     let content_hash = header(req, HeaderName::from_static("x-ms-content-sha256"), "x-ms-content-sha256")?;
-    hmac::verify_content(content_hash, body_digest)?;
-
-    let target = req.uri().path_and_query().map_or("/", |target| target.as_str());
-    let host = authority(req).ok_or(AuthError::MissingHeader("Host"))?;
-    let default_port = if req.app_config().secure() { 443 } else { 80 };
-    let signed = Signed { verb: req.method().as_str(), date, content_hash, signature };
-    let forms = host::forms(target, host, default_port, &acs.public_hosts);
-    let key = hmac::verify(&acs.keyring, signed, forms)?;
-
-    hmac::verify_date(date, state.ctx.clock.now(), acs.clock_skew)?;
-    Ok(key.resource)
+    Ok(Signed { verb: req.method().as_str(), date, content_hash, signature })
 }
 
 fn header<'a>(req: &'a HttpRequest, name: HeaderName, shown: &'static str) -> Result<&'a str, AuthError> {

@@ -7,6 +7,7 @@ use actix_web::http::header::{ALLOW, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
+use super::explain::Explanation;
 use crate::auth::AuthError;
 use crate::auth::jwt::SignerError;
 use crate::domain::identity::{TokenLifetime, TokenLifetimeError, TokenScope};
@@ -43,8 +44,12 @@ pub enum ApiError {
     RepeatabilityWindow,
     #[error("The server cannot find the requested resource.")]
     NotFound,
-    #[error("{}", denied(.0))]
-    Denied(AuthError),
+    #[error("{}", denied(.reason))]
+    Denied {
+        reason: AuthError,
+        /// For a developer, if the service is set to tell.
+        explanation: Option<Box<Explanation>>,
+    },
     #[error("Provided identity doesn't belong to the resource.")]
     IdentityNotOwned,
     #[error("{message}")]
@@ -80,8 +85,8 @@ pub enum Fault {
     NoSigner,
     #[error("an answer can't be rendered: {0}")]
     Render(#[from] serde_json::Error),
-    #[error("the request was not authenticated before its handler")]
-    NoCaller,
+    #[error("a handler without what it is put together with")]
+    NotPutTogether,
 }
 
 /// One reason why a body was refused.
@@ -145,6 +150,8 @@ struct Inner<'a> {
     target: Option<&'a str>,
     #[serde(skip_serializing_if = "<[Detail]>::is_empty")]
     details: &'a [Detail],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    innererror: Option<&'a Explanation>,
 }
 
 impl ApiError {
@@ -161,7 +168,7 @@ impl ApiError {
             | Self::BodyBroken => (StatusCode::BAD_REQUEST, "BadRequest"),
             Self::RepeatabilityWindow => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
             Self::NotFound => (StatusCode::NOT_FOUND, "NotFound"),
-            Self::Denied(_) => (StatusCode::UNAUTHORIZED, "Denied"),
+            Self::Denied { .. } => (StatusCode::UNAUTHORIZED, "Denied"),
             Self::IdentityNotOwned => (StatusCode::UNAUTHORIZED, "IdentityNotOwned"),
             Self::Validation { .. } => (StatusCode::BAD_REQUEST, "ValidationError"),
             Self::UnsupportedApiVersion { .. } => (StatusCode::BAD_REQUEST, "UnsupportedApiVersion"),
@@ -187,7 +194,7 @@ impl ApiError {
         match self {
             Self::Fault(fault) => tracing::error!(fault = ?fault, "failed"),
             Self::Unavailable(cause) => tracing::warn!(cause = ?cause, "not available"),
-            Self::Denied(reason) => tracing::info!(%reason, "denied"),
+            Self::Denied { reason, .. } => tracing::info!(%reason, "denied"),
             refused => tracing::debug!(reason = %refused, "refused"),
         }
     }
@@ -205,7 +212,12 @@ impl ResponseError for ApiError {
             Self::Malformed(details) => details.as_slice(),
             _ => &[],
         };
-        let body = Body { error: Inner { code, message: self.to_string(), target: self.target(), details } };
+        let innererror = match self {
+            Self::Denied { explanation, .. } => explanation.as_deref(),
+            _ => None,
+        };
+        let body =
+            Body { error: Inner { code, message: self.to_string(), target: self.target(), details, innererror } };
         let mut response = HttpResponse::build(status);
         response.insert_header(("x-ms-error-code", code));
         match self {

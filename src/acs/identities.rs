@@ -1,9 +1,8 @@
-//! Users and their tokens (acs-rooms.md, I1 and I2, and section 11).
+//! Users and their tokens (acs-rooms.md, I1 to I4, and section 11).
 
 use actix_web::web::{Bytes, Path, ThinData};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 use validator::Validate;
 
 use super::auth::Caller;
@@ -13,11 +12,11 @@ use super::time::WireTime;
 use super::{Acs, body};
 use crate::auth::jwt::Token;
 use crate::domain::identity::{TokenLifetime, TokenScope};
-use crate::domain::raw_id::RawId;
+use crate::domain::raw_id::{RawId, RawIdError};
 use crate::domain::resource::ResourceId;
 use crate::http::State;
 use crate::service;
-use crate::service::ServiceError;
+use crate::service::identities::TokenUser;
 
 /// A user to be made, with a token if scopes are given.
 #[derive(Debug, Deserialize, Validate)]
@@ -85,13 +84,9 @@ pub async fn create(
         (Some(given), minutes) if in_bounds => Some((scopes(&given, CREATE_WITH_SCOPES)?, lifetime(minutes)?)),
         _ => return Err(ApiError::scopes(CREATE_WITH_SCOPES)),
     };
-    let id = service::identities::create(&state.ctx, caller.resource).await?;
-    let access_token = match (token, id.guids()) {
-        (Some((scopes, lifetime)), Some((_, user))) => {
-            Some(issue(&state, &acs, caller.resource, user, &scopes, lifetime)?)
-        }
-        _ => None,
-    };
+    let (id, user) = service::identities::create(&state.ctx, caller.resource).await?;
+    let access_token =
+        token.map(|(scopes, lifetime)| issue(&acs, caller.resource, &user, &scopes, lifetime)).transpose()?;
     let created = CreatedIdentity { identity: IdentityView { id: id.to_string() }, access_token };
     Ok(HttpResponse::Created().json(created))
 }
@@ -109,9 +104,33 @@ pub async fn issue_access_token(
     wanted.validate().map_err(|_| ApiError::scopes(SCOPES))?;
     let scopes = scopes(&wanted.scopes.unwrap_or_default(), SCOPES)?;
     let lifetime = lifetime(wanted.expires_in_minutes)?;
-    let id: RawId = id.parse().map_err(|_| ServiceError::IdentityNotOwned)?;
-    let user = service::identities::owned(&state.ctx, caller.resource, &id).await?;
-    Ok(HttpResponse::Ok().json(issue(&state, &acs, caller.resource, user, &scopes, lifetime)?))
+    let user = service::identities::token_user(&state.ctx, caller.resource, &raw_id(&id)?).await?;
+    Ok(HttpResponse::Ok().json(issue(&acs, caller.resource, &user, &scopes, lifetime)?))
+}
+
+/// Makes every token void that a user was issued until now.
+pub async fn revoke_access_tokens(
+    ThinData(state): ThinData<State>,
+    caller: Caller,
+    id: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    service::identities::revoke_tokens(&state.ctx, caller.resource, &raw_id(&id)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Deletes a user and makes its tokens void. Again, it changes nothing.
+pub async fn delete(
+    ThinData(state): ThinData<State>,
+    caller: Caller,
+    id: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    service::identities::delete(&state.ctx, caller.resource, &raw_id(&id)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// What is no raw id is nobody's user.
+fn raw_id(text: &str) -> Result<RawId, ApiError> {
+    text.parse().map_err(|RawIdError(_)| ApiError::IdentityNotOwned)
 }
 
 fn scopes(given: &[String], target: &'static str) -> Result<Vec<TokenScope>, ApiError> {
@@ -123,13 +142,13 @@ fn lifetime(minutes: Option<i64>) -> Result<TokenLifetime, ApiError> {
 }
 
 fn issue(
-    state: &State,
     acs: &Acs,
     resource: ResourceId,
-    user: Uuid,
+    user: &TokenUser,
     scopes: &[TokenScope],
     lifetime: TokenLifetime,
 ) -> Result<TokenView, Fault> {
-    let signer = acs.0.signers.iter().find(|signer| signer.resource() == resource).ok_or(Fault::NoSigner)?;
-    Ok(signer.issue(user, scopes, lifetime, state.ctx.clock.now())?.into())
+    let keys = acs.0.keys.current();
+    let signer = keys.signer(resource, user.issued_at).ok_or(Fault::NoSigner)?;
+    Ok(signer.issue(user.user, scopes, lifetime, user.issued_at)?.into())
 }

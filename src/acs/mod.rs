@@ -3,9 +3,11 @@
 mod auth;
 mod body;
 mod error;
+mod explain;
 mod headers;
 mod host;
 mod identities;
+mod jwks;
 mod page;
 mod participants;
 mod repeat;
@@ -24,8 +26,7 @@ use chrono::TimeDelta;
 pub use headers::{ALLOWED_HEADERS, EXPOSED_HEADERS};
 pub use host::PublicHost;
 
-use crate::auth::jwt::Signer;
-use crate::auth::keyring::Keyring;
+use crate::auth::keys::LiveKeys;
 use error::ApiError;
 
 /// What the handlers of this protocol work with.
@@ -33,21 +34,21 @@ use error::ApiError;
 pub struct Acs(Arc<Shared>);
 
 struct Shared {
-    keyring: Keyring,
-    signers: Vec<Signer>,
+    keys: LiveKeys,
     clock_skew: Option<TimeDelta>,
     public_hosts: Vec<PublicHost>,
+    explain_auth: bool,
 }
 
 impl Acs {
-    /// `signers` holds each resource's current one first; `clock_skew` of `None` accepts any date.
+    /// A `clock_skew` of `None` accepts any date.
     pub fn new(
-        keyring: Keyring,
-        signers: Vec<Signer>,
+        keys: LiveKeys,
         clock_skew: Option<TimeDelta>,
         public_hosts: Vec<PublicHost>,
+        explain_auth: bool,
     ) -> Self {
-        Self(Arc::new(Shared { keyring, signers, clock_skew, public_hosts }))
+        Self(Arc::new(Shared { keys, clock_skew, public_hosts, explain_auth }))
     }
 }
 
@@ -80,11 +81,18 @@ pub fn routes(config: &mut ServiceConfig) {
             .route(signed(web::patch().to(participants::update))),
     );
     add(config, resource("/identities", "POST").route(signed(web::post().to(identities::create))));
+    add(config, resource("/identities/{id}", "DELETE").route(signed(web::delete().to(identities::delete))));
     add(
         config,
         resource("/identities/{id}/:issueAccessToken", "POST")
             .route(signed(web::post().to(identities::issue_access_token))),
     );
+    add(
+        config,
+        resource("/identities/{id}/:revokeAccessTokens", "POST")
+            .route(signed(web::post().to(identities::revoke_access_tokens))),
+    );
+    add(config, resource("/.well-known/jwks.json", "GET").route(web::get().to(jwks::get)));
 }
 
 /// The answer to a path that is no route.

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
-use hmac::Mac as _;
+use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -44,6 +44,11 @@ pub fn verify_content(sent: &str, digest: &[u8; 32]) -> Result<(), AuthError> {
     if expected.as_bytes().ct_eq(sent.as_bytes()).into() { Ok(()) } else { Err(AuthError::ContentHash { expected }) }
 }
 
+/// What stands between the parts: the text that is signed (section 8).
+pub fn string_to_sign(signed: Signed<'_>, target: &str, host: &str) -> String {
+    format!("{}\n{target}\n{};{host};{}", signed.verb, signed.date, signed.content_hash)
+}
+
 /// Finds the key with which the request was signed in one of its forms: pairs of target and host,
 /// the likeliest first. Each comparison takes the same time, whatever it finds.
 pub fn verify<'k, T: AsRef<str>, H: AsRef<str>>(
@@ -51,16 +56,29 @@ pub fn verify<'k, T: AsRef<str>, H: AsRef<str>>(
     signed: Signed<'_>,
     forms: impl IntoIterator<Item = (T, H)>,
 ) -> Result<&'k AccessKey, AuthError> {
+    find(keyring, |key| &key.mac, signed, forms)
+}
+
+/// True if the request was signed with the text of a key in place of the bytes that it encodes.
+pub fn is_signed_with_key_text<T: AsRef<str>, H: AsRef<str>>(
+    keyring: &Keyring,
+    signed: Signed<'_>,
+    forms: impl IntoIterator<Item = (T, H)>,
+) -> bool {
+    find(keyring, |key| &key.text_mac, signed, forms).is_ok()
+}
+
+fn find<'k, T: AsRef<str>, H: AsRef<str>>(
+    keyring: &'k Keyring,
+    mac: impl Fn(&AccessKey) -> &Hmac<Sha256>,
+    signed: Signed<'_>,
+    forms: impl IntoIterator<Item = (T, H)>,
+) -> Result<&'k AccessKey, AuthError> {
     let signature = STANDARD.decode(signed.signature).map_err(|_| AuthError::Signature)?;
     for (target, host) in forms {
+        let text = string_to_sign(signed, target.as_ref(), host.as_ref());
         for key in keyring.iter() {
-            let mut mac = key.mac.clone();
-            for part in
-                [signed.verb, "\n", target.as_ref(), "\n", signed.date, ";", host.as_ref(), ";", signed.content_hash]
-            {
-                mac.update(part.as_bytes());
-            }
-            if mac.verify_slice(&signature).is_ok() {
+            if mac(key).clone().chain_update(&text).verify_slice(&signature).is_ok() {
                 return Ok(key);
             }
         }
@@ -71,9 +89,9 @@ pub fn verify<'k, T: AsRef<str>, H: AsRef<str>>(
 /// Checks that a request was dated within `tolerated` of now, if that matters.
 pub fn verify_date(sent: &str, now: DateTime<Utc>, tolerated: Option<TimeDelta>) -> Result<(), AuthError> {
     let sent: DateTime<Utc> = httpdate::parse_http_date(sent).map_err(|_| AuthError::UnreadableDate)?.into();
-    let by = (now - sent).abs();
+    let ahead = sent - now;
     match tolerated {
-        Some(tolerated) if by > tolerated => Err(AuthError::Skew { by, tolerated }),
+        Some(tolerated) if ahead.abs() > tolerated => Err(AuthError::Skew { ahead, tolerated }),
         _ => Ok(()),
     }
 }

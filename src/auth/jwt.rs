@@ -1,6 +1,7 @@
 //! User tokens (acs-rooms.md, section 11).
 
 use chrono::{DateTime, SubsecRound as _, Utc};
+use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -14,7 +15,9 @@ use crate::domain::resource::ResourceId;
 pub struct Signer {
     header: Header,
     key: EncodingKey,
+    public: Jwk,
     resource: ResourceId,
+    made_at: DateTime<Utc>,
 }
 
 /// A key can't be made, read or used.
@@ -66,16 +69,35 @@ struct Claims<'a> {
 
 impl Signer {
     /// A signer with a kept key.
-    pub fn new(resource: ResourceId, kid: &str, private_pem: &str) -> Result<Self, SignerError> {
+    pub fn new(
+        resource: ResourceId,
+        kid: &str,
+        private_pem: &str,
+        made_at: DateTime<Utc>,
+    ) -> Result<Self, SignerError> {
         let mut header = Header::new(Algorithm::RS256);
         header.kid = Some(kid.to_owned());
         header.x5t = Some(kid.to_owned());
-        Ok(Self { header, key: EncodingKey::from_rsa_pem(private_pem.as_bytes())?, resource })
+        let key = EncodingKey::from_rsa_pem(private_pem.as_bytes())?;
+        let mut public = Jwk::from_encoding_key(&key, Algorithm::RS256)?;
+        public.common.key_id = Some(kid.to_owned());
+        public.common.public_key_use = Some(PublicKeyUse::Signature);
+        Ok(Self { header, key, public, resource, made_at })
     }
 
     /// Whose tokens it signs.
     pub fn resource(&self) -> ResourceId {
         self.resource
+    }
+
+    /// When its key was made.
+    pub fn made_at(&self) -> DateTime<Utc> {
+        self.made_at
+    }
+
+    /// The public half of its key.
+    pub fn public(&self) -> &Jwk {
+        &self.public
     }
 
     /// A token for a user, from `now` on.

@@ -13,7 +13,10 @@ use crate::domain::resource::ResourceId;
 #[derive(Clone)]
 pub struct AccessKey {
     pub resource: ResourceId,
+    /// Keyed with the bytes that the text encodes: how requests are signed.
     pub(super) mac: Hmac<Sha256>,
+    /// Keyed with the text itself: a mistake that is worth telling.
+    pub(super) text_mac: Hmac<Sha256>,
 }
 
 /// Every key of the service; the likeliest first.
@@ -53,7 +56,8 @@ impl AccessKey {
     /// A key from its text.
     pub fn new(resource: ResourceId, text: &str) -> Result<Self, AccessKeyError> {
         let mac = Hmac::new_from_slice(&decode(text)?).map_err(|_| AccessKeyError)?;
-        Ok(Self { resource, mac })
+        let text_mac = Hmac::new_from_slice(text.as_bytes()).map_err(|_| AccessKeyError)?;
+        Ok(Self { resource, mac, text_mac })
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod hmac;
 pub mod jwt;
 pub mod keyring;
+pub mod keys;
 
 use chrono::TimeDelta;
 
@@ -21,6 +22,6 @@ pub enum AuthError {
     Signature,
     #[error("x-ms-date is not a date such as `Sat, 21 Nov 2026 01:07:52 GMT`")]
     UnreadableDate,
-    #[error("x-ms-date is {} s from this server's clock, and at most {} s are tolerated", .by.num_seconds(), .tolerated.num_seconds())]
-    Skew { by: TimeDelta, tolerated: TimeDelta },
+    #[error("x-ms-date is {} s {} this server's clock, and at most {} s are tolerated", .ahead.abs().num_seconds(), if .ahead > &TimeDelta::zero() { "ahead of" } else { "behind" }, .tolerated.num_seconds())]
+    Skew { ahead: TimeDelta, tolerated: TimeDelta },
 }

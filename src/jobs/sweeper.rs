@@ -1,4 +1,4 @@
-//! Deletes what is over: rooms whose window plus grace has passed, and answers past their time (design, section 5).
+//! Deletes what is over (design, section 5): rooms whose window plus grace has passed, answers past their time, old keys.
 
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub struct Swept {
     pub rooms: u64,
     /// Remembered answers to creates.
     pub answers: u64,
+    /// Keys that no living token is signed with.
+    pub keys: u64,
     /// For how long the room that was due first had been due.
     pub behind: Option<TimeDelta>,
 }
@@ -49,6 +51,7 @@ pub async fn tick(
             break;
         }
     }
+    swept.keys = service::keys::sweep_signing_keys(ctx, now).await?;
     Ok(swept)
 }
 
@@ -61,9 +64,10 @@ pub async fn run(ctx: Context, interval: Duration, grace: TimeDelta, stop: Cance
         let began = tokio::time::Instant::now();
         match tick(&ctx, ctx.clock.now(), grace, &stop).await {
             Ok(swept) if swept == Swept::default() => tracing::debug!("nothing to sweep"),
-            Ok(Swept { rooms, answers, behind }) => tracing::info!(
+            Ok(Swept { rooms, answers, keys, behind }) => tracing::info!(
                 rooms,
                 answers,
+                keys,
                 took_ms = began.elapsed().as_millis(),
                 behind_s = behind.map_or(0, |behind| behind.num_seconds()),
                 "swept"

@@ -1,5 +1,6 @@
-//! Making users, and what has to be known to give them tokens.
+//! Users, and whether their tokens stand.
 
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{Context, ServiceError};
@@ -7,26 +8,80 @@ use crate::domain::raw_id::RawId;
 use crate::domain::resource::ResourceId;
 use crate::store;
 
-/// Makes a user. Its guid is random but for its first group, as the service that clients know makes them.
-pub async fn create(ctx: &Context, resource: ResourceId) -> Result<RawId, ServiceError> {
-    let user = user_guid();
-    let now = ctx.clock.now();
-    ctx.run(async |conn| store::identities::insert(conn, resource, user, now).await).await?;
-    Ok(RawId::new(resource, user))
+/// A user for whom a token can be issued now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenUser {
+    pub user: Uuid,
+    /// What the token is to say of its issue, in whole milliseconds: now, or the first instant after
+    /// a revocation that has just been.
+    pub issued_at: DateTime<Utc>,
 }
 
-/// Checks that a user is this resource's own and not deleted.
+/// Makes a user. Its guid is random but for its first group, as the service that clients know makes them.
+pub async fn create(ctx: &Context, resource: ResourceId) -> Result<(RawId, TokenUser), ServiceError> {
+    let user = user_guid();
+    let now = ctx.clock.now();
+    let issued_at = now.trunc_subsecs(MILLIS);
+    ctx.run(async |conn| store::identities::insert(conn, resource, user, now, issued_at).await).await?;
+    Ok((RawId::new(resource, user), TokenUser { user, issued_at }))
+}
+
+/// Looks up a user for whom a token is to be issued.
 ///
 /// # Errors
-/// `IdentityNotOwned`, also for a user that was never made.
-pub async fn owned(ctx: &Context, resource: ResourceId, id: &RawId) -> Result<Uuid, ServiceError> {
-    let (owner, user) = id.guids().ok_or(ServiceError::IdentityNotOwned)?;
-    if owner != resource {
-        return Err(ServiceError::IdentityNotOwned);
-    }
-    let there = ctx.run(async |conn| store::identities::exists(conn, resource, user).await).await?;
-    if there { Ok(user) } else { Err(ServiceError::IdentityNotOwned) }
+/// `IdentityNotOwned`, also for a user that was never made, or was deleted.
+pub async fn token_user(ctx: &Context, resource: ResourceId, id: &RawId) -> Result<TokenUser, ServiceError> {
+    let user = own(resource, id)?;
+    let from = ctx.run(async |conn| store::identities::tokens_valid_from(conn, resource, user).await).await?;
+    let from = from.ok_or(ServiceError::IdentityNotOwned)?;
+    Ok(TokenUser { user, issued_at: ctx.clock.now().trunc_subsecs(MILLIS).max(from) })
 }
+
+/// Makes every token of a user void that was issued until now; later ones are good.
+///
+/// # Errors
+/// As for [`token_user`].
+pub async fn revoke_tokens(ctx: &Context, resource: ResourceId, id: &RawId) -> Result<(), ServiceError> {
+    let user = own(resource, id)?;
+    // Tokens say the millisecond of their issue, so it is the next one from which they are good.
+    let from = ctx.clock.now().trunc_subsecs(MILLIS) + TimeDelta::milliseconds(1);
+    let there = ctx.run(async |conn| store::identities::revoke_tokens(conn, resource, user, from).await).await?;
+    if there { Ok(()) } else { Err(ServiceError::IdentityNotOwned) }
+}
+
+/// Deletes a user, which makes its tokens void. Again, it changes nothing. Rosters keep the raw id:
+/// they never asked whether there is such a user.
+///
+/// # Errors
+/// `IdentityNotOwned` for a user that was never made.
+pub async fn delete(ctx: &Context, resource: ResourceId, id: &RawId) -> Result<(), ServiceError> {
+    let user = own(resource, id)?;
+    let now = ctx.clock.now();
+    let there = ctx.run(async |conn| store::identities::delete(conn, resource, user, now).await).await?;
+    if there { Ok(()) } else { Err(ServiceError::IdentityNotOwned) }
+}
+
+/// Whether a token that a user was issued at `issued_at` still stands: neither revoked, nor its user
+/// deleted. Its signature and its end are for whoever reads it to check.
+pub async fn token_stands(
+    ctx: &Context,
+    resource: ResourceId,
+    user: Uuid,
+    issued_at: DateTime<Utc>,
+) -> Result<bool, ServiceError> {
+    let from = ctx.run(async |conn| store::identities::tokens_valid_from(conn, resource, user).await).await?;
+    Ok(from.is_some_and(|from| issued_at >= from))
+}
+
+fn own(resource: ResourceId, id: &RawId) -> Result<Uuid, ServiceError> {
+    match id.guids() {
+        Some((owner, user)) if owner == resource => Ok(user),
+        _ => Err(ServiceError::IdentityNotOwned),
+    }
+}
+
+/// Digits of a second that tokens keep.
+const MILLIS: u16 = 3;
 
 /// `0000002x-` and random digits (acs-rooms.md, section 11).
 fn user_guid() -> Uuid {

@@ -2,9 +2,9 @@
 
 pub mod health;
 pub mod identities;
+pub mod keys;
 pub mod rooms;
 pub mod rosters;
-pub mod start;
 
 use std::sync::Arc;
 use std::time::Duration;

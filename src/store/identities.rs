@@ -13,26 +13,70 @@ pub async fn insert(
     resource: ResourceId,
     user: Uuid,
     now: DateTime<Utc>,
+    tokens_valid_from: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO identities (resource_id, id, created_at, tokens_valid_from) VALUES ($1, $2, $3, $3)",
+        "INSERT INTO identities (resource_id, id, created_at, tokens_valid_from) VALUES ($1, $2, $3, $4)",
         resource.as_uuid(),
         user,
-        now
+        now,
+        tokens_valid_from
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// True if the resource has that user, and has not deleted it.
-pub async fn exists(conn: &mut PgConnection, resource: ResourceId, user: Uuid) -> Result<bool, StoreError> {
-    let there = sqlx::query_scalar!(
-        r#"SELECT EXISTS(SELECT FROM identities WHERE resource_id = $1 AND id = $2 AND deleted_at IS NULL) AS "there!""#,
+/// Since when the tokens of a user are good; `None` if the resource has no such user, or deleted it.
+pub async fn tokens_valid_from(
+    conn: &mut PgConnection,
+    resource: ResourceId,
+    user: Uuid,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let from = sqlx::query_scalar!(
+        "SELECT tokens_valid_from FROM identities WHERE resource_id = $1 AND id = $2 AND deleted_at IS NULL",
         resource.as_uuid(),
         user
     )
-    .fetch_one(conn)
+    .fetch_optional(conn)
     .await?;
-    Ok(there)
+    Ok(from)
+}
+
+/// Makes the tokens issued before `from` void; an earlier revocation stands. True if there is such a user.
+pub async fn revoke_tokens(
+    conn: &mut PgConnection,
+    resource: ResourceId,
+    user: Uuid,
+    from: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "UPDATE identities SET tokens_valid_from = greatest(tokens_valid_from, $3)
+         WHERE resource_id = $1 AND id = $2 AND deleted_at IS NULL",
+        resource.as_uuid(),
+        user,
+        from
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Marks a user as deleted; its row stays, so that its tokens are known to be void and a second
+/// deletion is told from that of a stranger. True if the resource has, or had, such a user.
+pub async fn delete(
+    conn: &mut PgConnection,
+    resource: ResourceId,
+    user: Uuid,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "UPDATE identities SET deleted_at = coalesce(deleted_at, $3) WHERE resource_id = $1 AND id = $2",
+        resource.as_uuid(),
+        user,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }

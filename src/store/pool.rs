@@ -3,10 +3,11 @@
 use std::str::FromStr as _;
 use std::time::Duration;
 
+pub use sqlx::PgPool as Pool;
 use sqlx::migrate::{MigrateError, Migrator};
 pub use sqlx::postgres::PgConnectOptions as Options;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::StoreError;
 
@@ -36,7 +37,7 @@ pub fn options_from_url(url: &str) -> Result<Options, UrlError> {
 }
 
 /// The pool that the service works with. It connects when it is first asked to.
-pub fn pool(options: Options) -> PgPool {
+pub fn pool(options: Options) -> Pool {
     let options = options.application_name("roomkeeper").options([("statement_timeout", STATEMENT_TIMEOUT)]);
     PgPoolOptions::new()
         .max_connections(CONNECTIONS)

@@ -22,6 +22,11 @@ pub async fn ensure(
     )
     .execute(&mut *conn)
     .await?;
-    let id = sqlx::query_scalar!("SELECT id FROM resources WHERE name = $1", name).fetch_one(conn).await?;
-    Ok(id.into())
+    find(conn, name).await?.ok_or_else(|| StoreError::Fault(sqlx::Error::RowNotFound))
+}
+
+/// The resource of that name, if it is made.
+pub async fn find(conn: &mut PgConnection, name: &str) -> Result<Option<ResourceId>, StoreError> {
+    let id = sqlx::query_scalar!("SELECT id FROM resources WHERE name = $1", name).fetch_optional(conn).await?;
+    Ok(id.map(ResourceId::from))
 }

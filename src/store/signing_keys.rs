@@ -7,18 +7,18 @@ use super::StoreError;
 use crate::domain::resource::ResourceId;
 
 /// A key as it is kept.
-#[derive(Debug)]
 pub struct SigningKeyRow {
     pub resource: ResourceId,
     pub kid: String,
     /// PKCS #8, PEM.
     pub private_pem: String,
+    pub created_at: DateTime<Utc>,
 }
 
-/// Every resource's keys, the one to sign with first.
+/// Every resource's keys, the newest first.
 pub async fn all(conn: &mut PgConnection) -> Result<Vec<SigningKeyRow>, StoreError> {
     let rows = sqlx::query!(
-        "SELECT resource_id, kid, private_pem FROM signing_keys ORDER BY resource_id, created_at DESC, kid"
+        "SELECT resource_id, kid, private_pem, created_at FROM signing_keys ORDER BY resource_id, created_at DESC, kid"
     )
     .fetch_all(conn)
     .await?;
@@ -26,22 +26,52 @@ pub async fn all(conn: &mut PgConnection) -> Result<Vec<SigningKeyRow>, StoreErr
         resource: row.resource_id.into(),
         kid: row.kid,
         private_pem: row.private_pem,
+        created_at: row.created_at,
     });
     Ok(rows.collect())
 }
 
-/// Keeps a resource's first key, unless another replica was quicker.
-pub async fn insert_first(conn: &mut PgConnection, key: &SigningKeyRow, now: DateTime<Utc>) -> Result<(), StoreError> {
+/// Keeps a resource's first key, unless another replica was quicker: both wait for the resource's
+/// row, and only then look.
+pub async fn insert_first(conn: &mut PgConnection, key: &SigningKeyRow) -> Result<(), StoreError> {
+    let mut tx = sqlx::Connection::begin(conn).await?;
+    sqlx::query!("SELECT FROM resources WHERE id = $1 FOR UPDATE", key.resource.as_uuid()).fetch_one(&mut *tx).await?;
+    let resource = key.resource.as_uuid();
+    let is_first = sqlx::query_scalar!(
+        r#"SELECT NOT EXISTS (SELECT FROM signing_keys WHERE resource_id = $1) AS "first!""#,
+        resource
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if is_first {
+        insert(&mut tx, key).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Keeps a key beside those there are.
+pub async fn insert(conn: &mut PgConnection, key: &SigningKeyRow) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO signing_keys (resource_id, kid, private_pem, created_at)
-         SELECT $1, $2, $3, $4 FROM (SELECT FROM resources WHERE id = $1 FOR UPDATE) AS turn
-         WHERE NOT EXISTS (SELECT FROM signing_keys WHERE resource_id = $1)",
+        "INSERT INTO signing_keys (resource_id, kid, private_pem, created_at) VALUES ($1, $2, $3, $4)",
         key.resource.as_uuid(),
         key.kid,
         key.private_pem,
-        now
+        key.created_at
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Deletes the keys that had a newer one beside them already at `before`, and counts them.
+pub async fn delete_superseded(conn: &mut PgConnection, before: DateTime<Utc>) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM signing_keys AS old USING signing_keys AS newer
+         WHERE newer.resource_id = old.resource_id AND newer.created_at > old.created_at AND newer.created_at <= $1",
+        before
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
 }

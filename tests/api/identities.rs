@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use roomkeeper::domain::raw_id::RawId;
+use roomkeeper::service;
 use rstest::rstest;
 use serde_json::Value;
 
@@ -238,4 +240,113 @@ async fn a_user_that_was_never_made_gets_no_token() {
     let answer = app.post(&format!("/identities/{another}/:issueAccessToken"), json!({ "scopes": ["voip"] })).await;
 
     assert_eq!(answer.error().1, "IdentityNotOwned");
+}
+
+async fn issue(app: &TestApp, user: &str) -> Answer {
+    app.post(&format!("/identities/{user}/:issueAccessToken"), json!({ "scopes": ["voip"] })).await
+}
+
+/// Whether a token stands, as the live surface asks.
+async fn stands(app: &TestApp, user: &str, token: &Answer) -> bool {
+    let (resource, user) = user.parse::<RawId>().unwrap().guids().unwrap();
+    let issued = part(token.body["token"].as_str().unwrap(), 1)["iatMs"].as_i64().unwrap();
+    let issued = chrono::DateTime::from_timestamp_millis(issued).unwrap();
+    service::identities::token_stands(&app.ctx, resource, user, issued).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_revocation_makes_earlier_tokens_void_and_later_ones_are_good_within_the_same_instant() {
+    let app = TestApp::start().await;
+    let user = make_user(&app).await;
+    let before = issue(&app, &user).await;
+    assert!(stands(&app, &user, &before).await);
+
+    let revoked = app.request("POST", &format!("/identities/{user}/:revokeAccessTokens")).send().await;
+    let after = issue(&app, &user).await;
+
+    assert_eq!((revoked.status, revoked.bytes.as_slice()), (StatusCode::NO_CONTENT, &b""[..]));
+    assert!(!stands(&app, &user, &before).await);
+    assert!(stands(&app, &user, &after).await);
+
+    let again = app.request("POST", &format!("/identities/{user}/:revokeAccessTokens")).send().await;
+    assert_eq!(again.status, StatusCode::NO_CONTENT);
+    assert_eq!(app.get("/rooms").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_revocation_is_of_one_user_and_is_kept_over_a_restart() {
+    let app = TestApp::start().await;
+    let (ann, bob) = (make_user(&app).await, make_user(&app).await);
+    let (anns, bobs) = (issue(&app, &ann).await, issue(&app, &bob).await);
+
+    app.request("POST", &format!("/identities/{ann}/:revokeAccessTokens")).send().await;
+    let restarted = Setup { database: Some(app.database.clone()), ..Setup::default() }.start().await;
+
+    assert!(!stands(&restarted, &ann, &anns).await);
+    assert!(stands(&restarted, &bob, &bobs).await);
+}
+
+#[tokio::test]
+async fn the_token_of_a_new_user_stands_and_is_void_after_a_revocation_in_the_same_millisecond() {
+    let app = TestApp::start().await;
+    let made = app.post("/identities", json!({ "createTokenWithScopes": ["chat"] })).await;
+    let user = made.body["identity"]["id"].as_str().unwrap().to_owned();
+    let token = Answer { body: made.body["accessToken"].clone(), ..made };
+    assert!(stands(&app, &user, &token).await);
+
+    app.request("POST", &format!("/identities/{user}/:revokeAccessTokens")).send().await;
+
+    assert!(!stands(&app, &user, &token).await);
+}
+
+#[rstest]
+#[case::literal("")]
+#[case::encoded("%3A")]
+#[tokio::test]
+async fn a_deleted_user_is_gone_with_its_tokens_and_may_be_deleted_again(#[case] colon: &str) {
+    let app = TestApp::start().await;
+    let user = make_user(&app).await;
+    let token = issue(&app, &user).await;
+    let path = if colon.is_empty() { user.clone() } else { user.replace(':', colon) };
+
+    for _ in 0..2 {
+        let deleted = app.delete(&format!("/identities/{path}")).await;
+        assert_eq!((deleted.status, deleted.bytes.as_slice()), (StatusCode::NO_CONTENT, &b""[..]));
+    }
+
+    let not_owned = (401, "IdentityNotOwned", "Provided identity doesn't belong to the resource.");
+    assert_eq!(issue(&app, &user).await.error(), not_owned);
+    let revoked = app.request("POST", &format!("/identities/{path}/:revokeAccessTokens")).send().await;
+    assert_eq!(revoked.error(), not_owned);
+    assert!(!stands(&app, &user, &token).await);
+}
+
+#[rstest]
+#[case::of_another_resource(ANN.to_owned())]
+#[case::malformed("8:acs:nobody".to_owned())]
+#[case::never_made(String::new())]
+#[tokio::test]
+async fn a_user_of_somebody_else_is_neither_revoked_nor_deleted(#[case] id: String) {
+    let app = TestApp::start().await;
+    let own = make_user(&app).await;
+    let id = if id.is_empty() { format!("{}00000000-0000-0000-0000-000000000000", &own[..own.len() - 36]) } else { id };
+
+    let revoked = app.request("POST", &format!("/identities/{id}/:revokeAccessTokens")).send().await;
+    let deleted = app.delete(&format!("/identities/{id}")).await;
+
+    for answer in [revoked, deleted] {
+        assert_eq!(answer.error(), (401, "IdentityNotOwned", "Provided identity doesn't belong to the resource."));
+    }
+    assert_eq!(issue(&app, &own).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_deleted_user_stays_on_the_rosters_that_name_it() {
+    let app = TestApp::start().await;
+    let user = make_user(&app).await;
+    let room = app.room_with(json!({ user.as_str(): {} })).await;
+
+    app.delete(&format!("/identities/{user}")).await;
+
+    assert_eq!(app.roster(&room).await.len(), 1);
 }

@@ -3,6 +3,7 @@
 mod auth;
 mod cors;
 mod errors;
+mod explain;
 mod health;
 mod identities;
 mod listing;
@@ -11,6 +12,7 @@ mod outage;
 mod participants;
 mod repeat;
 mod rooms;
+mod signing_keys;
 mod support;
 mod sweeper;
 mod validity;

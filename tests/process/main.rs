@@ -2,6 +2,7 @@
 
 mod cluster;
 mod configuration;
+mod crash;
 mod lifecycle;
 mod replicas;
 mod service;

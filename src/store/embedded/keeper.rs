@@ -16,7 +16,7 @@ exec 3>&1 >/dev/null 2>&1
 cat
 for attempt in 1 2 3; do
     "$0" stop -D "$1" -w -m fast && exit 0
-    sleep 1
+    sleep 0.3
 done
 "#;
 

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use roomkeeper::app::{self, Listeners, Settings};
+use roomkeeper::auth::keys::LiveKeys;
 use roomkeeper::clock::Clock;
 use roomkeeper::service::Context;
 use roomkeeper::store::pool;
@@ -20,6 +21,7 @@ pub struct TestApp {
     pub address: SocketAddr,
     pub clock: Clock,
     pub ctx: Context,
+    pub keys: LiveKeys,
     pub database: PgConnectOptions,
     _stop: DropGuard,
 }
@@ -40,6 +42,7 @@ impl Default for Setup {
             clock_skew: Some(TimeDelta::minutes(15)),
             public_hosts: Vec::new(),
             cors_origins: Vec::new(),
+            explain_auth: false,
         };
         Self { settings, max_participants: 350, database: None, room_id_offset: 0 }
     }
@@ -53,14 +56,15 @@ impl Setup {
         };
         let clock = Clock::standing(NOW.parse().unwrap());
         let ctx = Context::new(pool::pool(database.clone()), clock.clone(), self.max_participants, self.room_id_offset);
-        let acs = app::prepare(&ctx, &self.settings).await.unwrap();
+        let keys = app::keys::prepare(&ctx, &self.settings.access_key).await.unwrap();
+        let acs = app::acs(keys.clone(), &self.settings);
         let http = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = http.local_addr().unwrap();
         let stop = CancellationToken::new();
         let listeners = Listeners { http, https: None };
         let server = app::serve(ctx.clone(), acs, &self.settings, listeners, stop.clone()).unwrap();
         tokio::spawn(server);
-        TestApp { address, clock, ctx, database, _stop: stop.drop_guard() }
+        TestApp { address, clock, ctx, keys, database, _stop: stop.drop_guard() }
     }
 }
 

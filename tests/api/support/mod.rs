@@ -4,7 +4,7 @@ mod app;
 mod postgres;
 
 pub use crate::wire::{Answer, KEY, Request, authorization, hash, http_date, sign};
-pub use app::{Setup, TestApp};
+pub use app::{NOW, Setup, TestApp};
 pub use postgres::settings as cluster_settings;
 
 pub use actix_web::http::StatusCode;

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use roomkeeper::app;
 use roomkeeper::clock::Clock;
 use roomkeeper::config::program_path;
@@ -14,7 +15,7 @@ use roomkeeper::store::pool;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::Setup;
+use super::{KEY, NOW};
 
 const TEMPLATE: &str = "template_test";
 
@@ -77,8 +78,9 @@ async fn make_template(cluster: &Cluster) {
     let template = cluster.connect_options(TEMPLATE);
     pool::migrate(&template).await.unwrap();
     // With the resource and its keys: making an RSA key takes longer than most tests.
-    let ctx = Context::new(pool::pool(template), Clock::system(), 1, 0);
-    app::prepare(&ctx, &Setup::default().settings).await.unwrap();
+    let yesterday = NOW.parse::<DateTime<Utc>>().unwrap() - TimeDelta::days(1);
+    let ctx = Context::new(pool::pool(template), Clock::standing(yesterday), 1, 0);
+    app::keys::prepare(&ctx, KEY).await.unwrap();
     ctx.db.close().await;
 }
 

@@ -24,10 +24,10 @@ function decoded(token) {
   return { header, claims };
 }
 
-/** Asserts that `instant` lies `minutes` from now, now being some time between `since` and this moment. */
+/** Asserts that `instant`, a whole second, lies `minutes` from now, now being between `since` and this moment. */
 function assertIn(minutes, instant, since) {
   const now = instant - minutes * MINUTE;
-  assert.ok(since <= now && now <= Date.now(), `${new Date(instant).toISOString()} is not in ${minutes} minutes`);
+  assert.ok(since - 1000 < now && now <= Date.now(), `${new Date(instant).toISOString()} is not in ${minutes} minutes`);
 }
 
 test("a user is made from a request without a body", async () => {
@@ -107,6 +107,7 @@ for (const tokenExpiresInMinutes of [60, 1440]) {
       assertIn(tokenExpiresInMinutes, expiresOn.getTime(), since);
       const { exp, iat } = decoded(token).claims;
       assert.equal(exp - iat, tokenExpiresInMinutes * 60);
+      assert.equal(exp * 1000, expiresOn.getTime());
     }
   });
 }

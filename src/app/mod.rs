@@ -1,5 +1,7 @@
 //! The service put together: database, keys, routes and listeners.
 
+pub mod keys;
+
 use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
@@ -10,18 +12,15 @@ use actix_web::http::{KeepAlive, Method};
 use actix_web::middleware::Condition;
 use actix_web::web::{PayloadConfig, ThinData};
 use actix_web::{App, HttpServer};
-use anyhow::Context as _;
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use tracing_actix_web::TracingLogger;
 
 use crate::acs::{self, Acs, PublicHost};
-use crate::auth::jwt::{self, Signer};
-use crate::auth::keyring::{self, AccessKey, Keyring};
+use crate::auth::keys::LiveKeys;
 use crate::http::request_span::RequestSpan;
 use crate::http::{State, body, health};
-use crate::service::{self, Context};
-use crate::store::signing_keys::SigningKeyRow;
+use crate::service::Context;
 
 /// What the protocols are set to.
 #[derive(Debug, Clone)]
@@ -33,6 +32,8 @@ pub struct Settings {
     pub public_hosts: Vec<PublicHost>,
     /// Browser origins that may call; `*` is any.
     pub cors_origins: Vec<String>,
+    /// Tells a client why its signature was refused.
+    pub explain_auth: bool,
 }
 
 /// Where requests come in.
@@ -51,32 +52,9 @@ const DRAIN_SECONDS: u64 = 30;
 /// How long a client's connection may rest: longer than the pools of the usual clients keep theirs.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// Makes what the database has to hold, and puts the Azure surface together from it.
-///
-/// # Errors
-/// The database can't be reached, or a key in it can't be used.
-pub async fn prepare(ctx: &Context, settings: &Settings) -> anyhow::Result<Acs> {
-    let secondary = keyring::generate();
-    let wanted = service::start::Wanted { primary: &settings.access_key, secondary: &secondary };
-    let (resource, keys) = service::start::prepare(ctx, &wanted).await.context("preparing the database")?;
-    let keyring: Keyring = keys
-        .iter()
-        .map(|row| {
-            AccessKey::new(row.resource, &row.secret)
-                .with_context(|| format!("the {} key of resource {}", row.name, row.resource_name))
-        })
-        .collect::<anyhow::Result<_>>()?;
-
-    let mut rows = service::start::signing_keys(ctx).await.context("reading the signing keys")?;
-    if !rows.iter().any(|row| row.resource == resource) {
-        let (kid, private_pem) = jwt::generate()?;
-        let first = SigningKeyRow { resource, kid, private_pem };
-        service::start::keep_first_signing_key(ctx, &first).await.context("keeping the first signing key")?;
-        rows = service::start::signing_keys(ctx).await.context("reading the signing keys")?;
-    }
-    let signers =
-        rows.iter().map(|row| Signer::new(row.resource, &row.kid, &row.private_pem)).collect::<Result<_, _>>()?;
-    Ok(Acs::new(keyring, signers, settings.clock_skew, settings.public_hosts.clone()))
+/// Puts the Azure surface together.
+pub fn acs(keys: LiveKeys, settings: &Settings) -> Acs {
+    Acs::new(keys, settings.clock_skew, settings.public_hosts.clone(), settings.explain_auth)
 }
 
 /// Serves until `stop` is cancelled, then finishes what is in flight.

@@ -1,0 +1,69 @@
+//! Keys from the database to those who judge by them, at the start and from then on.
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::jwt::{self, Signer};
+use crate::auth::keyring::{self, AccessKey};
+use crate::auth::keys::{Keys, LiveKeys, REFRESH};
+use crate::domain::resource::ResourceId;
+use crate::service::{self, Context};
+use crate::store::signing_keys::SigningKeyRow;
+
+/// Makes what the default resource has to have, and reads every key there is.
+///
+/// # Errors
+/// The database can't be reached, or a key in it can't be used.
+pub async fn prepare(ctx: &Context, primary: &str) -> anyhow::Result<LiveKeys> {
+    let secondary = keyring::generate();
+    let resource = service::keys::prepare(ctx, primary, &secondary).await.context("preparing the database")?;
+    let keys = load(ctx).await?;
+    if keys.signers.iter().any(|signer| signer.resource() == resource) {
+        return Ok(LiveKeys::new(keys));
+    }
+    service::keys::keep_first_signing_key(ctx, &signing_key(ctx, resource)?).await.context("keeping a signing key")?;
+    Ok(LiveKeys::new(load(ctx).await?))
+}
+
+/// Gives the default resource a new key to sign user tokens with. Tokens that are signed with the
+/// old one stay good until they expire: it is published as long.
+pub async fn rotate_signing_key(ctx: &Context) -> anyhow::Result<String> {
+    let resource =
+        service::keys::default_resource(ctx).await?.context("the database has no resource yet: serve first")?;
+    let key = signing_key(ctx, resource)?;
+    service::keys::add_signing_key(ctx, &key).await.context("keeping a signing key")?;
+    Ok(key.kid)
+}
+
+/// Reads the keys again and again, until `stop` is cancelled. What can't be read leaves them as they are.
+pub async fn refresh(ctx: Context, keys: LiveKeys, stop: CancellationToken) {
+    let pause = REFRESH.to_std().unwrap_or_default();
+    while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+        match load(&ctx).await {
+            Ok(read) => keys.replace(read),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "the keys can't be read again"),
+        }
+    }
+}
+
+/// Reads the keys.
+///
+/// # Errors
+/// The database can't be reached, or a key in it can't be used.
+pub async fn load(ctx: &Context) -> anyhow::Result<Keys> {
+    let (access, signing) = service::keys::all(ctx).await.context("reading the keys")?;
+    let access = access.iter().map(|row| {
+        AccessKey::new(row.resource, &row.secret)
+            .with_context(|| format!("the {} key of resource {}", row.name, row.resource_name))
+    });
+    let signers = signing.iter().map(|row| {
+        Signer::new(row.resource, &row.kid, &row.private_pem, row.created_at)
+            .with_context(|| format!("the signing key {}", row.kid))
+    });
+    Ok(Keys { access: access.collect::<anyhow::Result<_>>()?, signers: signers.collect::<anyhow::Result<_>>()? })
+}
+
+fn signing_key(ctx: &Context, resource: ResourceId) -> anyhow::Result<SigningKeyRow> {
+    let (kid, private_pem) = jwt::generate()?;
+    Ok(SigningKeyRow { resource, kid, private_pem, created_at: ctx.clock.now() })
+}

@@ -1,0 +1,72 @@
+//! The database that a command works on: the one that was named, or a private one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{ConfigError, DatabaseArgs, program_path};
+use crate::store::embedded::{self, Cluster};
+use crate::store::pool;
+
+/// The database that a command works on.
+pub struct Database {
+    options: pool::Options,
+    cluster: Option<Arc<Cluster>>,
+}
+
+impl Database {
+    /// The one that was named, or the private one, which is started.
+    pub async fn open(args: &DatabaseArgs, data_dir: &Path) -> anyhow::Result<Self> {
+        if let Some(url) = &args.database_url {
+            let options =
+                pool::options_from_url(url.expose_secret()).map_err(|e| ConfigError(format!("--database-url: {e}")))?;
+            return Ok(Self { options, cluster: None });
+        }
+        let settings = embedded::Settings {
+            folder: data_dir.join("postgres"),
+            programs: args.folders.postgres_bin.clone(),
+            path: program_path(),
+            durable: true,
+        };
+        let cluster =
+            tokio::task::spawn_blocking(move || Cluster::start(&settings)).await?.context("the private Postgres")?;
+        tracing::info!(url = cluster.url(embedded::DATABASE), "no database was named: using a private Postgres");
+        pool::create_database(&cluster.connect_options("postgres"), embedded::DATABASE).await?;
+        let options = cluster.connect_options(embedded::DATABASE);
+        Ok(Self { options, cluster: Some(Arc::new(cluster)) })
+    }
+
+    /// The pool to work with.
+    pub fn pool(&self) -> pool::Pool {
+        pool::pool(self.options.clone())
+    }
+
+    /// The URL of a private cluster, for clients of this machine.
+    pub fn private_url(&self) -> Option<String> {
+        self.cluster.as_ref().map(|cluster| cluster.url(embedded::DATABASE))
+    }
+
+    /// Brings the schema up to date.
+    pub async fn migrate(&self) -> anyhow::Result<()> {
+        pool::migrate(&self.options).await.context("bringing the schema up to date")
+    }
+
+    /// Watches over a private cluster until the token is cancelled.
+    pub fn supervise(&self) -> CancellationToken {
+        let stop = CancellationToken::new();
+        if let Some(cluster) = &self.cluster {
+            tokio::task::spawn_local(Arc::clone(cluster).supervise(stop.clone()));
+        }
+        stop
+    }
+
+    /// Shuts a private cluster down.
+    pub async fn close(self) {
+        if let Some(cluster) = self.cluster {
+            let _ = tokio::task::spawn_blocking(move || cluster.stop()).await;
+        }
+    }
+}

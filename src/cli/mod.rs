@@ -1,0 +1,167 @@
+//! The commands, and how the process starts and ends (design, section 1).
+
+mod database;
+mod serve;
+
+use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use chrono::TimeDelta;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{
+    Cli, Command, CommandArgs, ConfigError, DatabaseArgs, FolderArgs, GraceArgs, LogArgs, LogFormat, PostgresArgs,
+    SweepArgs,
+};
+use crate::jobs::sweeper;
+use crate::service::{self, Context};
+use crate::{app, telemetry};
+use database::Database;
+use serve::serve;
+
+/// Runs the command that `args` name and tells how the process ends: 0 done, 1 failed, 2 wrongly called.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::read(args) {
+        Ok(cli) => cli,
+        Err(told) if !told.use_stderr() => {
+            print!("{told}");
+            return ExitCode::SUCCESS;
+        }
+        Err(told) => return wrongly_called(&told),
+    };
+    let done = app::block_on(async {
+        match cli.command {
+            None => serve(cli.serve).await,
+            Some(Command::Serve(args)) => serve(*args).await,
+            Some(Command::Migrate(args)) => migrate(args).await,
+            Some(Command::Sweep(args)) => sweep(args).await,
+            Some(Command::RotateSigningKey(args)) => rotate_signing_key(args).await,
+            Some(Command::Postgres(args)) => postgres(args).await,
+            Some(Command::Version) => {
+                println!("roomkeeper {}", env!("CARGO_PKG_VERSION"));
+                Ok(())
+            }
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = if error.is::<ConfigError>() { 2 } else { 1 };
+            eprintln!("roomkeeper: {}", on_one_line(&format!("{error:#}")));
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// clap's message without its usage and hints.
+fn wrongly_called(told: &clap::Error) -> ExitCode {
+    let text = told.to_string();
+    let message: Vec<&str> = text.lines().take_while(|line| !line.starts_with("Usage:")).collect();
+    let message = on_one_line(&message.join("\n"));
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    let message = message.split(" For more information").next().unwrap_or(message);
+    eprintln!("roomkeeper: {message} (see roomkeeper --help)");
+    ExitCode::from(2)
+}
+
+fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+async fn migrate(args: CommandArgs) -> anyhow::Result<()> {
+    let data_dir = data_dir(&args.database.folders)?;
+    start_log(&args.log)?;
+    let database = Database::open(&args.database, &data_dir).await?;
+    let done = database.migrate().await;
+    database.close().await;
+    done
+}
+
+async fn sweep(args: SweepArgs) -> anyhow::Result<()> {
+    let data_dir = data_dir(&args.database.folders)?;
+    start_log(&args.log)?;
+    let stop = stop_on_signal()?;
+    let database = Database::open(&args.database, &data_dir).await?;
+    let ctx = Context::new(database.pool(), Clock::system(), 0, 0);
+    let (now, grace) = (ctx.clock.now(), grace(&args.grace));
+    let told = if args.dry_run {
+        let due = service::rooms::due(&ctx, now - grace, now).await;
+        due.map(|(rooms, answers)| format!("would delete {} rooms and {answers} remembered answers", rooms.count))
+    } else {
+        let swept = sweeper::tick(&ctx, now, grace, &stop).await;
+        swept.map(|swept| format!("deleted {} rooms and {} remembered answers", swept.rooms, swept.answers))
+    };
+    ctx.db.close().await;
+    database.close().await;
+    println!("{}", told.context("sweeping")?);
+    Ok(())
+}
+
+async fn rotate_signing_key(args: CommandArgs) -> anyhow::Result<()> {
+    let data_dir = data_dir(&args.database.folders)?;
+    start_log(&args.log)?;
+    let database = Database::open(&args.database, &data_dir).await?;
+    let ctx = Context::new(database.pool(), Clock::system(), 0, 0);
+    let kid = app::keys::rotate_signing_key(&ctx).await;
+    ctx.db.close().await;
+    database.close().await;
+    println!("tokens will be signed with {} within two minutes; earlier ones stay good until they expire", kid?);
+    Ok(())
+}
+
+/// The grace is bounded where it is read.
+fn grace(args: &GraceArgs) -> TimeDelta {
+    TimeDelta::from_std(args.sweep_grace).unwrap_or(TimeDelta::MAX)
+}
+
+async fn postgres(args: PostgresArgs) -> anyhow::Result<()> {
+    let data_dir = data_dir(&args.folders)?;
+    start_log(&args.log)?;
+    let stop = stop_on_signal()?;
+    let database = Database::open(&DatabaseArgs { database_url: None, folders: args.folders }, &data_dir).await?;
+    let supervision = database.supervise();
+    if let Some(url) = database.private_url() {
+        println!("{url}");
+    }
+    stop.cancelled().await;
+    supervision.cancel();
+    database.close().await;
+    Ok(())
+}
+
+/// The data folder, made if it is not there. The private cluster's user has to pass through root's.
+fn data_dir(args: &FolderArgs) -> anyhow::Result<PathBuf> {
+    let is_root = nix::unistd::Uid::effective().is_root();
+    let folder = args.folder(is_root)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(if is_root { 0o755 } else { 0o700 })
+        .create(&folder)
+        .with_context(|| format!("the data folder {}", folder.display()))?;
+    Ok(folder)
+}
+
+fn start_log(args: &LogArgs) -> Result<(), ConfigError> {
+    let json = args.log_format.map(|format| format == LogFormat::Json);
+    telemetry::start(&args.log, json).map_err(|e| ConfigError(format!("--log {}: {e}", args.log)))
+}
+
+/// Cancelled by the first SIGTERM or SIGINT.
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let (mut signals, stop) = (signal(kind)?, stop.clone());
+        tokio::task::spawn_local(async move {
+            signals.recv().await;
+            tracing::info!("stopping");
+            stop.cancel();
+        });
+    }
+    Ok(stop)
+}

@@ -1,0 +1,184 @@
+//! Why a signature was refused, for those who asked to be told (`--explain-auth`).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use roomkeeper::app::Settings;
+use rstest::rstest;
+use serde_json::Value;
+
+use crate::support::*;
+
+const TARGET: &str = "/rooms?api-version=2025-03-13";
+
+async fn explaining() -> TestApp {
+    let settings = Settings { explain_auth: true, ..Setup::default().settings };
+    Setup { settings, ..Setup::default() }.start().await
+}
+
+/// What was told of a request that was refused as it is documented.
+fn told(answer: &Answer) -> &Value {
+    assert_eq!((answer.status.as_u16(), answer.error().1), (401, "Denied"));
+    let told = &answer.body["error"]["innererror"];
+    assert!(told["reason"].is_string(), "{answer:?}");
+    assert_eq!(told["serverTime"], "Sat, 21 Nov 2026 01:07:52 GMT");
+    told
+}
+
+/// A GET whose signature is over a text of the test's.
+fn signed_over(app: &TestApp, key: &str, date: &str, content_hash: &str, text: &str) -> Request {
+    app.request("GET", TARGET)
+        .unsigned()
+        .header("x-ms-date", date)
+        .header("x-ms-content-sha256", content_hash)
+        .header("Authorization", &authorization(&sign(key, text)))
+}
+
+#[tokio::test]
+async fn without_the_setting_nothing_more_than_the_documented_text_is_told() {
+    let app = TestApp::start().await;
+
+    let answer = app.request("GET", "/rooms").key("AAAA").send().await;
+
+    assert_eq!(answer.body, json!({ "error": { "code": "Denied", "message": "Denied by the resource provider." } }));
+}
+
+#[tokio::test]
+async fn another_key_is_told_with_every_string_that_was_tried() {
+    let app = explaining().await;
+
+    let answer = app.request("GET", "/rooms").key("AAAA").send().await;
+
+    let told = told(&answer);
+    assert_eq!(told["differs"], "key");
+    let host = app.address;
+    let text = |host: &str| {
+        format!("GET\n{TARGET}\nSat, 21 Nov 2026 01:07:52 GMT;{host};47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")
+    };
+    assert_eq!(told["stringsToSign"], json!([text(&host.to_string()), text(&format!("{host}/"))]));
+    assert!(!answer.body.to_string().contains(KEY));
+}
+
+#[tokio::test]
+async fn the_text_of_the_key_in_place_of_its_bytes_is_told() {
+    let app = explaining().await;
+
+    let answer = app.request("GET", "/rooms").key(&STANDARD.encode(KEY)).send().await;
+
+    assert_eq!(told(&answer)["differs"], "key");
+    assert_eq!(told(&answer)["reason"], "the key's text was used as it is: decode it from base64 first");
+}
+
+#[rstest]
+#[case::without_its_port("127.0.0.1")]
+#[case::by_its_name("localhost")]
+#[tokio::test]
+async fn another_host_is_told(#[case] signed: &str) {
+    let app = explaining().await;
+    let (date, empty) = (http_date(app.now()), hash(b""));
+
+    let text = format!("GET\n{TARGET}\n{date};{signed};{empty}");
+    let answer = signed_over(&app, KEY, &date, &empty, &text).send().await;
+
+    assert_eq!(told(&answer)["differs"], "host");
+    let reason = format!("signed for the host {signed}; the request came to {}", app.address);
+    assert_eq!(told(&answer)["reason"], reason);
+}
+
+#[tokio::test]
+async fn the_host_that_a_proxy_was_called_by_is_told() {
+    let app = explaining().await;
+    let (date, empty) = (http_date(app.now()), hash(b""));
+
+    let text = format!("GET\n{TARGET}\n{date};rooms.example;{empty}");
+    let request = signed_over(&app, KEY, &date, &empty, &text).header("X-Forwarded-Host", "rooms.example");
+
+    assert_eq!(told(&request.send().await)["differs"], "host");
+}
+
+#[tokio::test]
+async fn a_date_too_far_off_is_told() {
+    let app = explaining().await;
+
+    let answer = app.request("GET", "/rooms").date("Sat, 21 Nov 2026 02:07:52 GMT").send().await;
+
+    assert_eq!(told(&answer)["differs"], "date");
+    let reason = "x-ms-date is 3599 s ahead of this server's clock, and at most 900 s are tolerated";
+    assert_eq!(told(&answer)["reason"], reason);
+}
+
+#[tokio::test]
+async fn another_date_than_the_one_that_was_signed_is_told() {
+    let app = explaining().await;
+    let (date, empty) = (http_date(app.now()), hash(b""));
+    let signed = "Sat, 21 Nov 2026 01:07:51 GMT";
+
+    let text = format!("GET\n{TARGET}\n{signed};{};{empty}", app.address);
+    let answer = signed_over(&app, KEY, &date, &empty, &text).header("Date", signed).send().await;
+
+    assert_eq!(told(&answer)["differs"], "date");
+}
+
+#[tokio::test]
+async fn another_body_than_the_one_that_was_hashed_is_told_with_its_hash() {
+    let app = explaining().await;
+    let date = http_date(app.now());
+
+    let answer = signed_over(&app, KEY, &date, &hash(b"another"), "any").send().await;
+
+    assert_eq!(told(&answer)["differs"], "content hash");
+    assert!(told(&answer)["reason"].as_str().unwrap().contains(&hash(b"")));
+}
+
+#[tokio::test]
+async fn a_signature_over_the_hash_of_nothing_is_told() {
+    let app = explaining().await;
+    let date = http_date(app.now());
+
+    let text = format!("POST\n{TARGET}\n{date};{};{}", app.address, hash(b""));
+    let request = app
+        .request("POST", TARGET)
+        .unsigned()
+        .header("x-ms-date", &date)
+        .header("x-ms-content-sha256", &hash(b"{}"))
+        .header("Authorization", &authorization(&sign(KEY, &text)))
+        .header("Content-Type", "application/json")
+        .body("{}");
+
+    assert_eq!(told(&request.send().await)["differs"], "content hash");
+}
+
+#[rstest]
+#[case::nothing(&[], "Authorization")]
+#[case::no_date(&[("Authorization", "HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature=AAAA")], "x-ms-date")]
+#[case::a_bearer(&[("Authorization", "Bearer x")], "Authorization")]
+#[tokio::test]
+async fn what_is_missing_is_told(#[case] headers: &[(&str, &str)], #[case] differs: &str) {
+    let app = explaining().await;
+
+    let request = app.request("GET", TARGET).unsigned();
+    let answer = headers.iter().fold(request, |r, (name, value)| r.header(name, value)).send().await;
+
+    assert_eq!(told(&answer)["differs"], differs);
+    assert_eq!(told(&answer).get("stringsToSign"), None);
+}
+
+/// Java's client sends what it signed.
+#[rstest]
+#[case::the_key("{verb}\n{target}\n{date};{host};{hash}", "key")]
+#[case::the_host("{verb}\n{target}\n{date};elsewhere;{hash}", "host")]
+#[case::the_date("{verb}\n{target}\nyesterday;{host};{hash}", "date")]
+#[case::the_hash("{verb}\n{target}\n{date};{host};AAAA", "content hash")]
+#[case::the_target("{verb}\n/elsewhere\n{date};{host};{hash}", "target")]
+#[tokio::test]
+async fn a_client_that_sends_what_it_signed_is_told_the_part(#[case] sent: &str, #[case] differs: &str) {
+    let app = explaining().await;
+    let (date, empty, host) = (http_date(app.now()), hash(b""), app.address.to_string());
+
+    let sent = [("{verb}", "GET"), ("{target}", TARGET), ("{date}", &date), ("{host}", &host), ("{hash}", &empty)]
+        .iter()
+        .fold(sent.to_owned(), |text, (name, value)| text.replace(name, value));
+    let request = signed_over(&app, "AAAA", &date, &empty, &sent);
+    let answer = request.header("x-ms-hmac-string-to-sign-base64", &STANDARD.encode(&sent)).send().await;
+
+    assert_eq!(told(&answer)["differs"], differs);
+}
