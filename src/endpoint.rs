@@ -98,8 +98,8 @@ fn connection_string(endpoint: &str, access_key: &str) -> String {
     format!("endpoint={endpoint}/;accesskey={access_key}")
 }
 
-/// «All addresses» is no address to call.
-fn reachable(address: SocketAddr) -> SocketAddr {
+/// The address by which a listener is called from this machine: «all addresses» is none.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -12,7 +12,9 @@ use tracing_subscriber::filter::ParseError;
 /// The filter can't be read.
 pub fn start(filter: &str, json: Option<bool>) -> Result<(), ParseError> {
     let on_terminal = io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(filter)?).with_writer(io::stderr);
+    // What a client sends that is no HTTP is no error of ours, and would fill the log.
+    let filter = EnvFilter::try_new(filter)?.add_directive("actix_http::h1=off".parse()?);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     if json.unwrap_or(!on_terminal) {
         log.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
     } else {

@@ -118,11 +118,12 @@ fn read(file: &Path) -> Result<String, TlsError> {
 }
 
 fn write(file: &Path, mode: u32, text: &str) -> Result<(), TlsError> {
-    let partial = file.with_extension("partial");
+    let mut partial = file.as_os_str().to_owned();
+    partial.push(".partial");
+    let _ = fs::remove_file(&partial); // of a process that was killed; its mode would stay
     let written = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(mode)
         .open(&partial)
         .and_then(|mut f| f.write_all(text.as_bytes()).and_then(|()| f.sync_all()))

@@ -13,17 +13,19 @@ use chrono::{DateTime, Utc};
 use super::error::{ApiError, Fault};
 use super::explain::Refused;
 use super::version::{self, Version};
-use super::{Acs, Shared, host};
+use super::{Acs, PublicHost, Shared, host};
 use crate::auth::AuthError;
 use crate::auth::hmac::{self, Signed};
 use crate::domain::resource::ResourceId;
 use crate::http::{State, body};
 
 /// A request that was signed with one of a resource's keys.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Caller {
     pub resource: ResourceId,
     pub version: Version,
+    /// By what it called us, with the prefix of its paths: links lead there.
+    pub authority: String,
     /// SHA-256 of the body.
     pub body_digest: [u8; 32],
 }
@@ -33,7 +35,7 @@ impl FromRequest for Caller {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(req: &HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
-        ready(req.extensions().get().copied().ok_or(ApiError::Fault(Fault::NotPutTogether)))
+        ready(req.extensions().get().cloned().ok_or(ApiError::Fault(Fault::NotPutTogether)))
     }
 }
 
@@ -60,8 +62,8 @@ async fn caller(req: &mut ServiceRequest) -> Result<Caller, ApiError> {
     let body = body::read(req).await?;
     let body_digest = hmac::digest(&body);
     let (state, acs) = shared(req.request())?;
-    let resource = verify(req.request(), &body_digest, acs, state.ctx.clock.now())?;
-    Ok(Caller { resource, version, body_digest })
+    let (resource, authority) = verify(req.request(), &body_digest, acs, state.ctx.clock.now())?;
+    Ok(Caller { resource, version, authority, body_digest })
 }
 
 fn shared(req: &HttpRequest) -> Result<(&State, &Shared), Fault> {
@@ -71,7 +73,12 @@ fn shared(req: &HttpRequest) -> Result<(&State, &Shared), Fault> {
     }
 }
 
-fn verify(req: &HttpRequest, body_digest: &[u8; 32], acs: &Shared, now: DateTime<Utc>) -> Result<ResourceId, ApiError> {
+fn verify(
+    req: &HttpRequest,
+    body_digest: &[u8; 32],
+    acs: &Shared,
+    now: DateTime<Utc>,
+) -> Result<(ResourceId, String), ApiError> {
     let keys = acs.keys.current();
     let target = req.uri().path_and_query().map_or("/", |target| target.as_str());
     let host = authority(req).unwrap_or("");
@@ -80,9 +87,11 @@ fn verify(req: &HttpRequest, body_digest: &[u8; 32], acs: &Shared, now: DateTime
     let verified = signed.clone().and_then(|signed| {
         hmac::verify_content(signed.content_hash, body_digest)?;
         let forms = host::forms(target, host, default_port, &acs.public_hosts);
-        let key = hmac::verify(&keys.access, signed, forms)?;
+        let (key, signed_host) = hmac::verify(&keys.access, signed, forms)?;
         hmac::verify_date(signed.date, now, acs.clock_skew)?;
-        Ok(key.resource)
+        // The host on the wire, unless a proxy wrote it anew.
+        let public = acs.public_hosts.iter().find(|public| public.is_signed_as(&signed_host));
+        Ok((key.resource, public.map_or(host, PublicHost::as_str).to_owned()))
     });
     verified.map_err(|reason| {
         let explanation = acs.explain_auth.then(|| {
@@ -107,7 +116,7 @@ fn header<'a>(req: &'a HttpRequest, name: HeaderName, shown: &'static str) -> Re
 }
 
 /// The host that a request was sent to, as it was spelled: HTTP/2 has it outside the headers.
-pub fn authority(req: &HttpRequest) -> Option<&str> {
+fn authority(req: &HttpRequest) -> Option<&str> {
     match req.headers().get(HOST) {
         Some(host) => host.to_str().ok(),
         None => req.uri().authority().map(|authority| authority.as_str()),

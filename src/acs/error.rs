@@ -66,6 +66,8 @@ pub enum ApiError {
     RequestTimeout,
     #[error("The body broke off before its end.")]
     BodyBroken,
+    #[error("There is no WebSocket here.")]
+    NoWebSocket,
     #[error("The method is not allowed here. Allowed: {allow}.")]
     MethodNotAllowed { allow: &'static str },
     #[error("The service is not available for the moment. Try again.")]
@@ -165,7 +167,8 @@ impl ApiError {
             | Self::RawIdOnOlderUpdate
             | Self::PageToken
             | Self::Repeatability(_)
-            | Self::BodyBroken => (StatusCode::BAD_REQUEST, "BadRequest"),
+            | Self::BodyBroken
+            | Self::NoWebSocket => (StatusCode::BAD_REQUEST, "BadRequest"),
             Self::RepeatabilityWindow => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
             Self::NotFound => (StatusCode::NOT_FOUND, "NotFound"),
             Self::Denied { .. } => (StatusCode::UNAUTHORIZED, "Denied"),
@@ -254,6 +257,7 @@ impl From<BodyError> for ApiError {
             BodyError::TooLarge => Self::PayloadTooLarge,
             BodyError::TooSlow => Self::RequestTimeout,
             BodyError::Broken => Self::BodyBroken,
+            BodyError::WebSocket => Self::NoWebSocket,
         }
     }
 }

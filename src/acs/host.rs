@@ -16,6 +16,18 @@ pub struct PublicHost {
 #[error("write HOST, HOST:PORT or HOST:PORT/PREFIX, without a scheme")]
 pub struct PublicHostError;
 
+impl PublicHost {
+    /// The authority, and the prefix, as it was configured.
+    pub fn as_str(&self) -> &str {
+        &self.signed
+    }
+
+    /// True if this is what a client signed.
+    pub fn is_signed_as(&self, host: &str) -> bool {
+        host.strip_suffix('/').unwrap_or(host) == self.signed
+    }
+}
+
 impl std::str::FromStr for PublicHost {
     type Err = PublicHostError;
 

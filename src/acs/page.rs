@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
-use super::auth::authority;
+use super::auth::Caller;
 use super::error::ApiError;
 use crate::domain::resource::ResourceId;
 use crate::domain::room_id::RoomId;
@@ -27,18 +27,17 @@ pub fn position(req: &HttpRequest, resource: ResourceId) -> Result<Option<RoomId
     }
 }
 
-/// The link to the page after `last`: absolute, to the host that the client called, since it signs that one.
+/// The link to the page after `last`: absolute, to where the client called us, since that is what it signs.
 /// Behind a proxy the scheme is the one that the proxy was called by.
-pub fn next_link(req: &HttpRequest, resource: ResourceId, last: RoomId) -> String {
-    let path_and_query = format!("{}?nextLink={}&api-version=2025-03-13", req.path(), token(resource, last));
-    let Some(host) = authority(req) else { return path_and_query };
+pub fn next_link(req: &HttpRequest, caller: &Caller, last: RoomId) -> String {
     let forwarded = req.headers().get("x-forwarded-proto").and_then(|value| value.to_str().ok());
     let scheme = match forwarded {
         Some(scheme @ ("http" | "https")) => scheme,
         _ if req.app_config().secure() => "https",
         _ => "http",
     };
-    format!("{scheme}://{host}{path_and_query}")
+    let (authority, path, token) = (&caller.authority, req.path(), token(caller.resource, last));
+    format!("{scheme}://{authority}{path}?nextLink={token}&api-version=2025-03-13")
 }
 
 /// Letters, digits, `_` and `-` only: every client writes those alike, and so signs them alike.

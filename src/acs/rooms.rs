@@ -13,6 +13,7 @@ use super::participants::GivenRoster;
 use super::time::WireTime;
 use super::{Acs, body, page, participants, repeat};
 use crate::domain::raw_id::RawIdError;
+use crate::domain::role::Role;
 use crate::domain::room::{Room, RoomChange};
 use crate::domain::room_id::RoomId;
 use crate::domain::roster::Participant;
@@ -104,8 +105,10 @@ pub async fn create(
 fn new_room(wanted: CreateRoom, now: DateTime<Utc>, max_participants: u32) -> Result<NewRoom, ApiError> {
     let validity = Validity::new(wanted.valid_from.map(|t| t.0), wanted.valid_until.map(|t| t.0), now);
     let roles = participants::roles(wanted.participants.unwrap_or_default());
+    // Null, which stands in an example of the specification, adds nobody.
+    let count = |roles: &[(String, Option<Role>)]| roles.iter().filter(|(_, role)| role.is_some()).count();
     let (validity, roles) = match (validity, roles) {
-        (Ok(_), Ok(roles)) if roles.len() > max_participants as usize => {
+        (Ok(_), Ok(roles)) if count(&roles) > max_participants as usize => {
             return Err(ApiError::Malformed(vec![Detail::too_many(max_participants)]));
         }
         (Ok(validity), Ok(roles)) => (validity, roles),
@@ -114,10 +117,9 @@ fn new_room(wanted: CreateRoom, now: DateTime<Utc>, max_participants: u32) -> Re
             return Err(ApiError::Malformed(window.chain(roles.err().unwrap_or_default()).collect()));
         }
     };
-    let mut roster = Vec::with_capacity(roles.len());
+    let mut roster = Vec::with_capacity(count(&roles));
     for (raw_id, role) in roles {
         let raw_id = raw_id.parse().map_err(|RawIdError(_)| ApiError::RawIdOnCreate)?;
-        // Null, which stands in an example of the specification, adds nobody.
         roster.extend(role.map(|role| Participant { raw_id, role }));
     }
     let pstn_dial_out_enabled = wanted.pstn_dial_out_enabled.unwrap_or(false);
@@ -138,7 +140,7 @@ pub async fn list(
     let before = page::position(&req, caller.resource)?;
     let (rooms, more) = service::rooms::list(&state.ctx, caller.resource, before, page::SIZE).await?;
     let last = rooms.last().filter(|_| more);
-    let next_link = last.map(|room| page::next_link(&req, caller.resource, room.id));
+    let next_link = last.map(|room| page::next_link(&req, &caller, room.id));
     Ok(HttpResponse::Ok().json(RoomPage { value: rooms.iter().map(RoomView::from).collect(), next_link }))
 }
 

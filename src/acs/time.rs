@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Timelike as _, Utc};
+use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// In: RFC 3339 with any offset. Out: UTC as `+00:00`, and as many digits as it takes.
@@ -13,9 +13,12 @@ impl<'de> Deserialize<'de> for WireTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         DateTime::parse_from_rfc3339(&text)
+            .ok()
             // Through the count of microseconds: a leap second becomes the next second, as in the database.
-            .map(|at| Self(DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at.to_utc())))
-            .map_err(|_| serde::de::Error::custom("not an RFC 3339 date-time such as 2026-11-21T01:07:52Z"))
+            .and_then(|at| DateTime::from_timestamp_micros(at.timestamp_micros()))
+            .filter(|at| (0..=9999).contains(&at.year())) // an offset may lead out of what can be written
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom("not an RFC 3339 date-time such as 2026-11-21T01:07:52Z"))
     }
 }
 
@@ -61,6 +64,8 @@ mod tests {
     #[case("2030-01-01")]
     #[case("2030-01-01T00:00:00")]
     #[case("2030-13-01T00:00:00Z")]
+    #[case::before_all_years("0000-01-01T00:00:00+23:59")]
+    #[case::after_all_years("9999-12-31T23:59:59-00:01")]
     #[case("tomorrow")]
     #[case("")]
     fn anything_else_is_refused(#[case] sent: &str) {

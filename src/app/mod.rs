@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::dev::Server;
-use actix_web::http::{KeepAlive, Method};
+use actix_web::http::{KeepAlive, Method, Uri};
 use actix_web::middleware::Condition;
 use actix_web::web::{PayloadConfig, ThinData};
 use actix_web::{App, HttpServer};
@@ -87,6 +87,16 @@ pub fn serve(
         None => server,
     };
     Ok(server.run())
+}
+
+/// True for what browsers send as `Origin`: a scheme and an authority, and nothing else.
+pub fn is_origin(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else { return false };
+    uri.scheme().is_some()
+        && uri.authority().is_some()
+        && uri.path() == "/"
+        && uri.query().is_none()
+        && !text.ends_with('/')
 }
 
 /// Which browsers may call the Azure surface, and what they may send and read.

@@ -50,12 +50,12 @@ pub fn string_to_sign(signed: Signed<'_>, target: &str, host: &str) -> String {
 }
 
 /// Finds the key with which the request was signed in one of its forms: pairs of target and host,
-/// the likeliest first. Each comparison takes the same time, whatever it finds.
+/// the likeliest first; and the host that was signed. Each comparison takes the same time, whatever it finds.
 pub fn verify<'k, T: AsRef<str>, H: AsRef<str>>(
     keyring: &'k Keyring,
     signed: Signed<'_>,
     forms: impl IntoIterator<Item = (T, H)>,
-) -> Result<&'k AccessKey, AuthError> {
+) -> Result<(&'k AccessKey, H), AuthError> {
     find(keyring, |key| &key.mac, signed, forms)
 }
 
@@ -73,13 +73,13 @@ fn find<'k, T: AsRef<str>, H: AsRef<str>>(
     mac: impl Fn(&AccessKey) -> &Hmac<Sha256>,
     signed: Signed<'_>,
     forms: impl IntoIterator<Item = (T, H)>,
-) -> Result<&'k AccessKey, AuthError> {
+) -> Result<(&'k AccessKey, H), AuthError> {
     let signature = STANDARD.decode(signed.signature).map_err(|_| AuthError::Signature)?;
     for (target, host) in forms {
         let text = string_to_sign(signed, target.as_ref(), host.as_ref());
         for key in keyring.iter() {
             if mac(key).clone().chain_update(&text).verify_slice(&signature).is_ok() {
-                return Ok(key);
+                return Ok((key, host));
             }
         }
     }

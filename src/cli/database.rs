@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::{ConfigError, DatabaseArgs, program_path};
 use crate::store::embedded::{self, Cluster};
@@ -54,13 +55,11 @@ impl Database {
         pool::migrate(&self.options).await.context("bringing the schema up to date")
     }
 
-    /// Watches over a private cluster until the token is cancelled.
-    pub fn supervise(&self) -> CancellationToken {
-        let stop = CancellationToken::new();
+    /// Watches over a private cluster until `stop` is cancelled.
+    pub fn supervise(&self, jobs: &TaskTracker, stop: &CancellationToken) {
         if let Some(cluster) = &self.cluster {
-            tokio::task::spawn_local(Arc::clone(cluster).supervise(stop.clone()));
+            jobs.spawn_local(Arc::clone(cluster).supervise(stop.clone()));
         }
-        stop
     }
 
     /// Shuts a private cluster down.

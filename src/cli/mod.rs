@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use chrono::TimeDelta;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::{
@@ -125,12 +126,14 @@ async fn postgres(args: PostgresArgs) -> anyhow::Result<()> {
     start_log(&args.log)?;
     let stop = stop_on_signal()?;
     let database = Database::open(&DatabaseArgs { database_url: None, folders: args.folders }, &data_dir).await?;
-    let supervision = database.supervise();
+    let jobs = TaskTracker::new();
+    database.supervise(&jobs, &stop);
     if let Some(url) = database.private_url() {
         println!("{url}");
     }
     stop.cancelled().await;
-    supervision.cancel();
+    jobs.close();
+    jobs.wait().await;
     database.close().await;
     Ok(())
 }

@@ -1,14 +1,19 @@
 //! `roomkeeper serve`: what is checked before, started, told, and ended in turn.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
 use rand::RngExt as _;
 use secrecy::ExposeSecret as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::database::Database;
 use super::{data_dir, grace, start_log, stop_on_signal};
@@ -29,52 +34,88 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let data_dir = data_dir(&args.database.folders)?;
     start_log(&args.log)?;
     let stop = stop_on_signal()?;
-    let clock = Clock::system();
 
     // A port that is taken is told before a database is made.
     let http = bind(args.listen, "--listen")?;
     let https = args.tls.tls_listen.0.map(|address| bind(address, "--tls-listen")).transpose()?;
-    let https = https
-        .map(|listener| Ok::<_, anyhow::Error>((listener, certificate(&args.tls, &data_dir, &clock)?)))
-        .transpose()?;
-    let addresses = (http.local_addr()?, https.as_ref().map(|(listener, _)| listener.local_addr()).transpose()?);
-
-    let database = Database::open(&args.database, &data_dir).await?;
     let _claim = claim(&data_dir)?;
     let _ = fs::remove_file(endpoint::path(&data_dir)); // of an instance that was killed
+    let https = match https {
+        Some(listener) => Some((listener, certificate(&args.tls, &data_dir, &Clock::system())?)),
+        None => None,
+    };
+
+    // A signal ends it also while it waits for a database that does not answer.
+    let opened = stop.run_until_cancelled(open_database(&args, &data_dir)).await;
+    let Some(database) = opened.transpose()? else { return Ok(()) };
+    let served = serve_on(&database, &args, &settings, &data_dir, Listeners { http, https }, stop).await;
+    database.close().await;
+    tracing::info!("stopped");
+    served
+}
+
+async fn open_database(args: &ServeArgs, data_dir: &Path) -> anyhow::Result<Database> {
+    let database = Database::open(&args.database, data_dir).await?;
     if !args.no_migrate {
         database.migrate().await?;
     }
-    let supervision = database.supervise();
-    let ctx = Context::new(database.pool(), clock, args.max_participants, rand::rng().random());
+    Ok(database)
+}
+
+/// Starts, tells, and ends in turn: sockets, then jobs, then the pool. The cluster is left to the caller.
+async fn serve_on(
+    database: &Database,
+    args: &ServeArgs,
+    settings: &Settings,
+    data_dir: &Path,
+    listeners: Listeners,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let (http, https) =
+        (listeners.http.local_addr()?, listeners.https.as_ref().map(|(l, _)| l.local_addr()).transpose()?);
+    let ctx = Context::new(database.pool(), Clock::system(), args.max_participants, rand::rng().random());
     let keys = app::keys::prepare(&ctx, &settings.access_key).await?;
-    let db = ctx.db.clone();
-    let jobs = CancellationToken::new();
-    let refreshing = tokio::task::spawn_local(app::keys::refresh(ctx.clone(), keys.clone(), jobs.clone()));
-    let sweeping = args.sweep_interval.0.map(|interval| {
-        tokio::task::spawn_local(sweeper::run(ctx.clone(), interval, grace(&args.grace), jobs.clone()))
-    });
-    let server = app::serve(ctx, app::acs(keys, &settings), &settings, Listeners { http, https }, stop)?;
-    let server = tokio::task::spawn_local(server);
+    let mut server = app::serve(ctx.clone(), app::acs(keys.clone(), settings), settings, listeners, stop.clone())?;
 
-    let ca_file = (addresses.1.is_some() && args.tls.tls_cert.is_none()).then(|| tls::ca_file(&data_dir));
-    let endpoint = Endpoint::new(addresses.0, addresses.1, &settings.access_key, DEFAULT_RESOURCE, ca_file);
-    endpoint.write(&data_dir).with_context(|| format!("writing {}", endpoint::path(&data_dir).display()))?;
-    println!("{}", endpoint.announcement(settings.access_key != DEVELOPMENT_KEY));
-
-    // Sockets, then jobs, then the pool, then the cluster.
-    server.await?.context("serving")?;
-    endpoint.remove(&data_dir);
-    jobs.cancel();
-    refreshing.await?;
-    if let Some(sweeping) = sweeping {
-        sweeping.await?;
+    let (jobs, ended) = (TaskTracker::new(), CancellationToken::new());
+    database.supervise(&jobs, &ended);
+    jobs.spawn_local(app::keys::refresh(ctx.clone(), keys, ended.clone()));
+    if let Some(interval) = args.sweep_interval.0 {
+        jobs.spawn_local(sweeper::run(ctx.clone(), interval, grace(&args.grace), ended.clone()));
     }
-    db.close().await;
-    supervision.cancel();
-    database.close().await;
-    tracing::info!("stopped");
-    Ok(())
+
+    let ca_file = (https.is_some() && args.tls.tls_cert.is_none()).then(|| tls::ca_file(data_dir));
+    let endpoint = Endpoint::new(http, https, &settings.access_key, DEFAULT_RESOURCE, ca_file);
+    let ready = tokio::select! {
+        ended = &mut server => Err(anyhow!("the server ended before it was ready: {ended:?}")),
+        answered = until_it_answers(http) => answered.context("asking the new server for an answer"),
+    };
+    let told = ready.and_then(|()| {
+        endpoint.write(data_dir).with_context(|| format!("writing {}", endpoint::path(data_dir).display()))?;
+        println!("{}", endpoint.announcement(settings.access_key != DEVELOPMENT_KEY));
+        Ok(())
+    });
+    let served = match told {
+        Ok(()) => server.await.context("serving"),
+        Err(error) => Err(error),
+    };
+
+    endpoint.remove(data_dir);
+    ended.cancel();
+    jobs.close();
+    jobs.wait().await;
+    let _ = tokio::time::timeout(POOL_CLOSES, ctx.db.close()).await; // one that went silent is not waited for
+    served
+}
+
+/// How long the pool may take to part from its connections.
+const POOL_CLOSES: Duration = Duration::from_secs(5);
+
+/// Listeners take connections before there is anybody to answer: so it is ready when it has answered.
+async fn until_it_answers(http: SocketAddr) -> io::Result<()> {
+    let mut stream = TcpStream::connect(endpoint::reachable(http)).await?;
+    stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+    stream.read_u8().await.map(|_| ())
 }
 
 /// Checks what has to fit together.
@@ -94,8 +135,7 @@ fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
         .map(|text| text.parse::<PublicHost>().map_err(|e| ConfigError(format!("--public-host {text}: {e}"))))
         .collect::<Result<_, _>>()?;
     for origin in &args.cors_origin {
-        let is_origin = origin.split_once("://").is_some_and(|(_, host)| !host.is_empty() && !host.contains('/'));
-        if origin != "*" && !is_origin {
+        if origin != "*" && !app::is_origin(origin) {
             return Err(ConfigError(format!(
                 "--cors-origin {origin}: write an origin such as https://app.example, or *"
             )));
@@ -117,7 +157,8 @@ fn claim(data_dir: &Path) -> anyhow::Result<File> {
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(anyhow!(
-            "{} is in use by another roomkeeper: every instance has a data folder of its own (--data-dir)",
+            "{} is in use by another roomkeeper: every instance has a data folder of its own (--data-dir), and \
+             several instances share a database by its URL (--database-url)",
             data_dir.display()
         )),
         Err(TryLockError::Error(e)) => Err(e).with_context(|| path.display().to_string()),

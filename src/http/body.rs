@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::HttpMessage as _;
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::error::PayloadError;
+use actix_web::http::header::UPGRADE;
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
@@ -20,13 +21,16 @@ pub enum BodyError {
     TooSlow,
     /// The connection broke off, or the framing is wrong.
     Broken,
+    /// What follows is a WebSocket, and no body.
+    WebSocket,
 }
 
-/// The whole body, as received. It stays in the request for whoever reads it next.
+/// The whole body, as received. It stays in the request for whoever reads it next. An upgrade to
+/// something else than a WebSocket, which some clients offer with every request, has a body like any other.
 pub async fn read(req: &mut ServiceRequest) -> Result<Bytes, BodyError> {
-    // The payload of an upgrade does not end.
-    if req.head().upgrade() {
-        return Ok(Bytes::new());
+    let upgrade = req.headers().get(UPGRADE).map(|to| to.as_bytes());
+    if upgrade.is_some_and(|to| to.to_ascii_lowercase().windows(9).any(|word| word == b"websocket")) {
+        return Err(BodyError::WebSocket); // that payload does not end
     }
     let mut payload = req.take_payload();
     let body = tokio::time::timeout(PATIENCE, collect(&mut payload)).await.map_err(|_| BodyError::TooSlow)??;
@@ -47,4 +51,29 @@ async fn collect(payload: &mut Payload) -> Result<Bytes, BodyError> {
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_arrive_is_given_up() {
+        let mut req = TestRequest::post().to_srv_request();
+        req.set_payload(Payload::Stream { payload: Box::pin(stream::pending()) });
+
+        assert_eq!(read(&mut req).await, Err(BodyError::TooSlow));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_told() {
+        let mut req = TestRequest::post().to_srv_request();
+        let parts = [Ok(Bytes::from_static(b"{")), Err(PayloadError::Incomplete(None))];
+        req.set_payload(Payload::Stream { payload: Box::pin(stream::iter(parts)) });
+
+        assert_eq!(read(&mut req).await, Err(BodyError::Broken));
+    }
 }

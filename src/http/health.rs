@@ -8,9 +8,10 @@ use serde_json::json;
 use super::State;
 use crate::service;
 
-/// `GET /health/live` and `GET /health/ready`.
+/// `GET` and `HEAD` of `/health/live` and `/health/ready`.
 pub fn routes(config: &mut ServiceConfig) {
-    config.route("/health/live", web::get().to(live)).route("/health/ready", web::get().to(ready));
+    config.service(web::resource("/health/live").route(web::get().to(live)).route(web::head().to(live)));
+    config.service(web::resource("/health/ready").route(web::get().to(ready)).route(web::head().to(ready)));
 }
 
 /// 200 as long as the process answers at all.

@@ -62,7 +62,9 @@ pub async fn run(ctx: Context, interval: Duration, grace: TimeDelta, stop: Cance
     let mut pause = jittered().min(Duration::from_secs(1));
     while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
         let began = tokio::time::Instant::now();
-        match tick(&ctx, ctx.clock.now(), grace, &stop).await {
+        // Told to stop, it does not wait for a batch either: what is not committed is not done.
+        let Some(ticked) = stop.run_until_cancelled(tick(&ctx, ctx.clock.now(), grace, &stop)).await else { return };
+        match ticked {
             Ok(swept) if swept == Swept::default() => tracing::debug!("nothing to sweep"),
             Ok(Swept { rooms, answers, keys, behind }) => tracing::info!(
                 rooms,

@@ -13,7 +13,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::clock::Clock;
 use crate::domain::room_id::RoomIds;
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 
 /// What every operation works with.
 #[derive(Debug, Clone)]
@@ -70,14 +70,15 @@ impl Context {
         operation: impl AsyncFn(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, ServiceError> {
         let attempts = async {
-            let mut conn = self.db.acquire().await.map_err(StoreError::from)?;
+            let mut conn = store::pool::take(&self.db).await?;
+            let mut done = operation(&mut conn).await;
             for _ in 1..ATTEMPTS {
-                match operation(&mut conn).await {
-                    Err(StoreError::Conflict(error)) => tracing::debug!(%error, "running it again"),
-                    done => return done,
-                }
+                let Err(StoreError::Conflict(error)) = &done else { break };
+                tracing::debug!(%error, "running it again");
+                done = operation(&mut conn).await;
             }
-            operation(&mut conn).await
+            store::pool::give_back(conn);
+            done
         };
         match tokio::time::timeout(patience, attempts).await {
             Ok(Ok(done)) => Ok(done),

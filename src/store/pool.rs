@@ -5,9 +5,10 @@ use std::time::Duration;
 
 pub use sqlx::PgPool as Pool;
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::pool::PoolConnection;
 pub use sqlx::postgres::PgConnectOptions as Options;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres};
 
 use super::StoreError;
 
@@ -20,6 +21,10 @@ const CONNECTIONS: u32 = 20;
 const ACQUIRE: Duration = Duration::from_millis(1_500);
 /// A connection that rested longer is asked whether it still lives, before a request is sent on it.
 const RESTED: Duration = Duration::from_secs(1);
+/// How long its answer may take. Then another connection is tried, within the same wait.
+const ECHO: Duration = Duration::from_millis(300);
+/// How long a database may take to let us in when the service starts.
+const CONNECT: Duration = Duration::from_secs(10);
 /// A statement that is still running then was given up by its request long ago.
 const STATEMENT_TIMEOUT: &str = "5s";
 
@@ -45,10 +50,13 @@ pub fn pool(options: Options) -> Pool {
         .test_before_acquire(false)
         .before_acquire(|conn, meta| {
             Box::pin(async move {
-                if meta.idle_for > RESTED {
-                    conn.ping().await?;
+                if meta.idle_for <= RESTED {
+                    return Ok(true);
                 }
-                Ok(true)
+                match tokio::time::timeout(ECHO, conn.ping()).await {
+                    Ok(answered) => answered.map(|()| true),
+                    Err(_) => Err(sqlx::Error::PoolTimedOut), // it went silent: closed without a farewell
+                }
             })
         })
         .connect_lazy_with(options)
@@ -59,7 +67,7 @@ pub fn pool(options: Options) -> Pool {
 /// # Errors
 /// The database can't be reached, or holds a schema that is not ours or newer.
 pub async fn migrate(options: &Options) -> Result<(), MigrateError> {
-    let mut conn = PgConnection::connect_with(options).await?;
+    let mut conn = connect(options).await?;
     let done = MIGRATIONS.run(&mut conn).await;
     conn.close().await?;
     done
@@ -67,7 +75,7 @@ pub async fn migrate(options: &Options) -> Result<(), MigrateError> {
 
 /// Makes a database unless it is there.
 pub async fn create_database(maintenance: &Options, name: &'static str) -> Result<(), StoreError> {
-    let mut conn = PgConnection::connect_with(maintenance).await?;
+    let mut conn = connect(maintenance).await?;
     let there = sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(name).fetch_optional(&mut conn).await?;
     if there.is_none() {
         // DDL takes no parameters; the name is a constant of ours.
@@ -75,6 +83,24 @@ pub async fn create_database(maintenance: &Options, name: &'static str) -> Resul
     }
     conn.close().await?;
     Ok(())
+}
+
+async fn connect(options: &Options) -> Result<PgConnection, sqlx::Error> {
+    tokio::time::timeout(CONNECT, PgConnection::connect_with(options)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+/// Takes a connection that is closed when it is dropped, as an operation that was given up leaves it: nobody knows
+/// when, or whether, its answer comes. [`give_back`] returns one that is done.
+pub async fn take(pool: &Pool) -> Result<PoolConnection<Postgres>, StoreError> {
+    let mut conn = pool.acquire().await?;
+    conn.close_on_drop();
+    Ok(conn)
+}
+
+/// Returns a connection in the background. The pool asks it for a sign of life first; one that went
+/// silent by then must not keep its place for ever.
+pub fn give_back(mut conn: PoolConnection<Postgres>) {
+    tokio::spawn(tokio::time::timeout(ACQUIRE, conn.return_to_pool()));
 }
 
 /// Asks the database for nothing, to see that it answers.

@@ -289,3 +289,44 @@ async fn a_signature_may_come_again() {
     // JavaScript signs once for all its tries.
     assert_eq!([send().await, send().await], [StatusCode::CREATED, StatusCode::CREATED]);
 }
+
+/// A request whose body is not the one that was signed: none was.
+fn signed_without_its_body(app: &TestApp, upgrade: &str) -> Request {
+    let (date, empty) = (http_date(app.now()), hash(b""));
+    let target = "/rooms?api-version=2025-03-13";
+    let signature = sign(KEY, &format!("POST\n{target}\n{date};{};{empty}", app.address));
+    app.request("POST", target)
+        .unsigned()
+        .header("x-ms-date", &date)
+        .header("x-ms-content-sha256", &empty)
+        .header("Authorization", &authorization(&signature))
+        .header("Content-Type", "application/json")
+        .header("Connection", "Upgrade, close")
+        .header("Upgrade", upgrade)
+        .body(r#"{"pstnDialOutEnabled":true}"#)
+}
+
+#[rstest]
+#[case::to_http_2("h2c", StatusCode::UNAUTHORIZED)]
+#[case::to_nothing("", StatusCode::UNAUTHORIZED)]
+#[case::to_a_web_socket("WebSocket", StatusCode::BAD_REQUEST)]
+#[tokio::test]
+async fn an_upgrade_smuggles_no_body_past_the_signature(#[case] upgrade: &str, #[case] status: StatusCode) {
+    let app = TestApp::start().await;
+
+    let answer = signed_without_its_body(&app, upgrade).send().await;
+
+    assert_eq!(answer.error().0, status.as_u16());
+    assert_eq!(app.count_rooms().await, 0);
+}
+
+#[tokio::test]
+async fn an_offer_to_upgrade_does_not_keep_a_signed_body_out() {
+    let app = TestApp::start().await;
+
+    let request =
+        app.request("POST", "/rooms").header("Connection", "Upgrade, HTTP2-Settings, close").header("Upgrade", "h2c");
+    let answer = request.json(&json!({ "pstnDialOutEnabled": true })).send().await;
+
+    assert_eq!((answer.status, &answer.body["pstnDialOutEnabled"]), (StatusCode::CREATED, &json!(true)));
+}

@@ -12,3 +12,15 @@ async fn a_service_that_works_is_live_and_ready_without_a_key() {
     assert_eq!((live.status, live.body), (StatusCode::OK, json!({ "status": "live" })));
     assert_eq!((ready.status, ready.body), (StatusCode::OK, json!({ "status": "ready" })));
 }
+
+#[tokio::test]
+async fn a_probe_may_be_a_head_and_nothing_else() {
+    let app = TestApp::start().await;
+
+    for path in ["/health/live", "/health/ready"] {
+        let head = app.request("HEAD", path).unsigned().send().await;
+        let post = app.request("POST", path).unsigned().send().await;
+        assert_eq!((head.status, head.bytes.len()), (StatusCode::OK, 0));
+        assert_eq!(post.status, StatusCode::METHOD_NOT_ALLOWED);
+    }
+}

@@ -1,5 +1,6 @@
 //! Lists in pages (acs-rooms.md, section 6).
 
+use roomkeeper::app::Settings;
 use rstest::rstest;
 use serde_json::Value;
 
@@ -64,6 +65,35 @@ async fn a_link_leads_to_the_host_that_was_called_with_a_plain_token() {
     let token = token.strip_suffix("&api-version=2025-03-13").unwrap();
     assert!(token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'), "{token}");
     assert!(behind_a_proxy.body["nextLink"].as_str().unwrap().starts_with("https://"));
+}
+
+#[tokio::test]
+async fn a_link_leads_to_the_public_host_by_which_the_client_called() {
+    let public_hosts = vec!["rooms.example/acs".parse().unwrap()];
+    let settings = Settings { public_hosts, ..Setup::default().settings };
+    let app = Setup { settings, ..Setup::default() }.start().await;
+    for _ in 0..31 {
+        app.room(json!({})).await;
+    }
+    let (date, empty) = (http_date(app.now()), hash(b""));
+    let target = "/rooms?api-version=2025-03-13";
+    let signature = sign(KEY, &format!("GET\n/acs{target}\n{date};rooms.example/acs;{empty}"));
+
+    // The proxy has called us by another name, and without the prefix.
+    let page = app
+        .request("GET", target)
+        .unsigned()
+        .host("10.0.0.1:8080")
+        .header("x-forwarded-proto", "https")
+        .header("x-ms-date", &date)
+        .header("x-ms-content-sha256", &empty)
+        .header("Authorization", &authorization(&signature))
+        .send()
+        .await;
+
+    assert_eq!(page.status, StatusCode::OK);
+    let link = page.body["nextLink"].as_str().unwrap();
+    assert!(link.starts_with("https://rooms.example/acs/rooms?nextLink="), "{link}");
 }
 
 #[tokio::test]

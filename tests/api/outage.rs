@@ -1,14 +1,23 @@
 //! The database goes away and comes back.
 
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use roomkeeper::store::embedded::Cluster;
 use roomkeeper::store::pool;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, UnixStream};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::support::*;
 
-async fn start(folder: &std::path::Path) -> Cluster {
+async fn start(folder: &Path) -> Cluster {
     let settings = cluster_settings(folder.to_owned());
     spawn_blocking(move || Cluster::start(&settings).unwrap()).await.unwrap()
 }
@@ -57,9 +66,8 @@ async fn a_database_that_is_gone_makes_503_in_time_and_recovers_by_itself() {
     spawn_blocking(move || cluster.stop()).await.unwrap();
 }
 
-/// A server that is there and does not answer: its processes are stopped, not ended.
 #[tokio::test]
-async fn a_database_that_hangs_makes_503_in_time() {
+async fn a_row_that_somebody_holds_makes_503_in_time() {
     let app = TestApp::start().await;
     let room = app.room(json!({})).await;
     // Another session holds the room, so that a change of it waits for ever.
@@ -73,4 +81,103 @@ async fn a_database_that_hangs_makes_503_in_time() {
     assert!(began.elapsed() < Duration::from_secs(2), "took {:?}", began.elapsed());
     holder.rollback().await.unwrap();
     assert_eq!(app.get(&format!("/rooms/{room}")).await.status, StatusCode::OK);
+}
+
+/// Between the service and its database: passes bytes on, until the connections of that time go silent.
+struct Wire {
+    address: SocketAddr,
+    silenced: watch::Sender<bool>,
+}
+
+impl Wire {
+    async fn to(socket: PathBuf) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let silenced = watch::Sender::new(false);
+        let told = silenced.clone();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let (mut server, mut silence) = (UnixStream::connect(&socket).await.unwrap(), told.subscribe());
+                silence.mark_unchanged();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut client, &mut server) => {}
+                        _ = silence.changed() => std::future::pending().await, // neither data nor an end
+                    }
+                });
+            }
+        });
+        Self { address, silenced }
+    }
+
+    /// Every connection there is goes silent, as when a network parts; new ones are let through.
+    fn silence(&self) {
+        self.silenced.send_replace(true);
+    }
+}
+
+#[tokio::test]
+async fn connections_that_go_silent_are_given_up_and_replaced() {
+    let own = TestApp::start().await;
+    let socket = own.database.get_socket().unwrap().join(".s.PGSQL.5432");
+    let wire = Wire::to(socket).await;
+    let database = PgConnectOptions::new_without_pgpass()
+        .host("127.0.0.1")
+        .port(wire.address.port())
+        .ssl_mode(PgSslMode::Disable)
+        .username("postgres")
+        .database(own.database.get_database().unwrap());
+    let app = Setup { database: Some(database), ..Setup::default() }.start().await;
+    let room = format!("/rooms/{}", app.room(json!({})).await);
+    let get = || async { app.get(&room).await.status };
+    // As many connections as there may be.
+    let most = app.ctx.db.options().get_max_connections() as usize;
+    drop(join_all((0..most).map(|_| app.ctx.db.acquire())).await);
+    while app.ctx.db.num_idle() < most {
+        tokio::task::yield_now().await;
+    }
+
+    wire.silence();
+    join_all((0..60).map(|_| get())).await; // each of the connections is asked, and does not answer
+
+    let began = Instant::now();
+    while get().await != StatusCode::OK {
+        assert!(began.elapsed() < Duration::from_secs(30), "did not recover");
+    }
+    let all = join_all((0..60).map(|_| get())).await;
+    assert!(all.iter().filter(|status| **status == StatusCode::OK).count() > 30, "{all:?}");
+}
+
+#[tokio::test]
+async fn a_database_whose_processes_are_stopped_makes_503_in_time_and_recovers() {
+    let folder = tempfile::Builder::new().prefix("rk").tempdir_in("/tmp").unwrap();
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let cluster = start(&folder.path().join("pg")).await;
+    let database = cluster.connect_options("postgres");
+    pool::migrate(&database).await.unwrap();
+    let app = Setup { database: Some(database), ..Setup::default() }.start().await;
+    let room = format!("/rooms/{}", app.room(json!({})).await);
+    let processes = processes_in(&folder.path().join("pg/data"));
+    let signal_all = |signal| processes.iter().for_each(|pid| kill(*pid, signal).unwrap());
+
+    signal_all(Signal::SIGSTOP);
+    let began = Instant::now();
+    let answer = app.get(&room).await;
+    let took = began.elapsed();
+    signal_all(Signal::SIGCONT);
+
+    assert_eq!(answer.error().0, 503);
+    assert!(took < Duration::from_secs(2), "took {took:?}");
+    let began = Instant::now();
+    while app.get(&room).await.status != StatusCode::OK {
+        assert!(began.elapsed() < Duration::from_secs(30), "did not recover");
+    }
+    spawn_blocking(move || cluster.stop()).await.unwrap();
+}
+
+fn processes_in(folder: &Path) -> Vec<Pid> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    all.filter(|process| std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == folder))
+        .map(|process| Pid::from_raw(process.file_name().to_str().unwrap().parse().unwrap()))
+        .collect()
 }

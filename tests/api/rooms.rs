@@ -88,6 +88,15 @@ async fn a_participant_of_null_is_left_out_of_a_new_room() {
     assert_eq!(app.roster(&room).await, [(BOB.to_owned(), "Attendee".to_owned())]);
 }
 
+#[tokio::test]
+async fn participants_of_null_do_not_count() {
+    let app = Setup { max_participants: 1, ..Setup::default() }.start().await;
+
+    let room = app.room_with(json!({ ANN: null, BOB: {}, CID: null })).await;
+
+    assert_eq!(app.roster(&room).await.len(), 1);
+}
+
 #[rstest]
 #[case::nothing(json!({}))]
 #[case::all_null_as_python_sends(json!({ "validFrom": null, "validUntil": null, "pstnDialOutEnabled": null }))]

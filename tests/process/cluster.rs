@@ -190,6 +190,16 @@ fn a_socket_path_that_is_too_long_is_told() {
 }
 
 #[test]
+fn a_folder_with_a_comma_is_told() {
+    let data_dir = DataDir::new();
+
+    let ended = run(command(&data_dir.join("a,b"), &[]));
+
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(complaint(&ended).contains("has a comma, at which Postgres would part it"), "{ended:?}");
+}
+
+#[test]
 fn a_folder_that_the_owner_can_not_reach_is_named() {
     if !Uid::effective().is_root() {
         return; // only root runs the cluster as somebody else

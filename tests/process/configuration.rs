@@ -23,6 +23,8 @@ use crate::wire::KEY;
 #[case::no_filter(&["--log", "info=what=ever"], "--log info=what=ever")]
 #[case::no_form(&["--log-format", "xml"], "invalid value 'xml' for '--log-format <FORM>'")]
 #[case::no_origin(&["--cors-origin", "app.example"], "write an origin such as https://app.example, or *")]
+#[case::an_origin_with_a_blank(&["--cors-origin", "https://a b"], "write an origin such as https://app.example, or *")]
+#[case::an_origin_with_a_path(&["--cors-origin", "https://app.example/"], "write an origin such as https://app.example, or *")]
 #[case::no_authority(&["--public-host", "https://rooms.example"], "write HOST, HOST:PORT or HOST:PORT/PREFIX")]
 fn a_setting_that_can_not_be_is_refused(#[case] args: &[&str], #[case] told: &str) {
     let data_dir = DataDir::new();

@@ -144,6 +144,34 @@ fn a_database_that_is_not_there_ends_it_with_1() {
     assert_eq!(data_dir.endpoint(), None);
 }
 
+/// A database that takes connections and says nothing.
+#[test]
+fn a_signal_ends_it_also_while_it_waits_for_its_database() {
+    let data_dir = DataDir::new();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://nobody@{}/rooms", silent.local_addr().unwrap());
+    let mut service = Service::spawn_unready(command(data_dir.path(), &["--database-url", &url]));
+    let _connection = silent.accept().unwrap();
+
+    service.signal(Signal::SIGTERM);
+
+    let ended = service.wait();
+    assert_eq!((ended.status.code(), ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
+    assert_eq!(data_dir.endpoint(), None);
+}
+
+#[test]
+fn a_database_that_never_answers_ends_it_with_1() {
+    let data_dir = DataDir::new();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://nobody@{}/rooms", silent.local_addr().unwrap());
+
+    let ended = run(command(data_dir.path(), &["--database-url", &url]));
+
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(complaint(&ended).starts_with("roomkeeper: bringing the schema up to date: "), "{ended:?}");
+}
+
 #[test]
 fn the_version_is_told() {
     let data_dir = DataDir::new();

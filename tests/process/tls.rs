@@ -104,3 +104,18 @@ fn a_ca_that_was_damaged_says_how_to_get_another() {
     assert_eq!(ended.status.code(), Some(1));
     assert!(complaint(&ended).contains("remove the folder and a new one is made"), "{ended:?}");
 }
+
+#[test]
+fn a_process_that_was_killed_while_it_made_the_ca_leaves_no_key_for_others_to_read() {
+    let data_dir = DataDir::new();
+    fs::create_dir(data_dir.join("tls")).unwrap();
+    for left in ["ca.key.partial", "ca.pem.partial"] {
+        fs::write(data_dir.join("tls").join(left), "").unwrap();
+        fs::set_permissions(data_dir.join("tls").join(left), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+
+    let service = Service::spawn(command(data_dir.path(), &["--tls-listen", "127.0.0.1:0"]));
+
+    assert_eq!(fs::metadata(data_dir.join("tls/ca.key")).unwrap().permissions().mode() & 0o777, 0o600);
+    service.stop();
+}

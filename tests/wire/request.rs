@@ -102,8 +102,11 @@ impl Request {
 
     fn wire(&self) -> Vec<u8> {
         let Self { method, target, host, date, key, body, .. } = self;
-        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n");
         let mut add = |name: &str, value: &str| head.push_str(&format!("{name}: {value}\r\n"));
+        if !self.headers.iter().any(|(name, _)| name == "Connection") {
+            add("Connection", "close");
+        }
         if self.signed {
             let content_hash = hash(body);
             let signature = sign(key, &format!("{method}\n{target}\n{date};{host};{content_hash}"));
@@ -114,7 +117,9 @@ impl Request {
         for (name, value) in &self.headers {
             add(name, value);
         }
-        if !body.is_empty() && !self.headers.iter().any(|(name, _)| name == "Content-Length") {
+        if !body.is_empty()
+            && !self.headers.iter().any(|(name, _)| name == "Content-Length" || name == "Transfer-Encoding")
+        {
             add("Content-Length", &body.len().to_string());
         }
         head.push_str("\r\n");

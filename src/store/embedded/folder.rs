@@ -89,6 +89,9 @@ impl Folder {
         if socket.as_os_str().len() > SOCKET_PATH_MAX {
             return Err(EmbeddedError::SocketPathTooLong { path: socket, max: SOCKET_PATH_MAX });
         }
+        if path.as_os_str().as_encoded_bytes().contains(&b',') {
+            return Err(EmbeddedError::SocketPathParts(socket));
+        }
         make_private(&path, owner)?;
         for parent in path.ancestors().skip(1) {
             let meta = fs::metadata(parent).map_err(EmbeddedError::io(parent.display().to_string()))?;

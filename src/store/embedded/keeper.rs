@@ -2,6 +2,8 @@
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::EmbeddedError;
 use super::folder::{Folder, Owner};
@@ -15,10 +17,14 @@ trap '' HUP INT TERM
 exec 3>&1 >/dev/null 2>&1
 cat
 for attempt in 1 2 3; do
-    "$0" stop -D "$1" -w -m fast && exit 0
+    "$0" stop -D "$1" -w -t 20 -m fast && exit 0
     sleep 0.3
 done
+"$0" stop -D "$1" -w -t 20 -m immediate
 "#;
+
+/// How long a shutdown of the cluster is waited for.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 #[derive(Debug)]
 pub struct Keeper {
@@ -39,11 +45,17 @@ impl Keeper {
         Ok(Self { child, line })
     }
 
-    /// Has the cluster shut down and waits until it is.
+    /// Has the cluster shut down and waits until it is, but not for ever: the keeper goes on without us.
     pub fn stop(&mut self) {
         drop(self.line.take());
-        if let Err(error) = self.child.wait() {
-            tracing::warn!(%error, "the private Postgres' keeper can't be waited for");
+        let patience = Instant::now() + PATIENCE;
+        while Instant::now() < patience {
+            match self.child.try_wait() {
+                Ok(None) => thread::sleep(Duration::from_millis(10)),
+                Ok(Some(_)) => return,
+                Err(error) => return tracing::warn!(%error, "the private Postgres' keeper can't be waited for"),
+            }
         }
+        tracing::warn!("the private Postgres does not stop: leaving it to its keeper");
     }
 }

@@ -46,6 +46,8 @@ pub enum EmbeddedError {
     NotEnterable { parent: PathBuf, user: String },
     #[error("the socket's path {} is {} bytes long and can have {max}: choose a shorter folder with --data-dir", .path.display(), .path.as_os_str().len())]
     SocketPathTooLong { path: PathBuf, max: usize },
+    #[error("the socket's path {} has a comma, at which Postgres would part it: choose another folder with --data-dir", .0.display())]
+    SocketPathParts(PathBuf),
     #[error("{} is in use by another roomkeeper: several instances share a database by its URL (--database-url)", .0.display())]
     InUse(PathBuf),
     #[error("the Postgres of an instance that ended is still stopping in {}: try again", .0.display())]
