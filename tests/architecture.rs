@@ -28,7 +28,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Where a crate, or the environment, may be used: modules or files below `src`.
 const KEPT: &[(&str, &[&str])] = &[
     ("sqlx::", &["store", "service/mod.rs"]),
-    ("actix_", &["http", "acs", "ably", "app"]),
+    ("actix_web", &["http", "acs", "ably", "app"]),
+    ("actix_cors", &["app"]),
     ("std::env", &["config.rs", "main.rs"]),
     ("Utc::now", &["clock.rs"]),
 ];
