@@ -35,6 +35,8 @@ pub enum Command {
     RotateSigningKey(CommandArgs),
     /// Run the private Postgres alone: print its URL, and keep it until stopped.
     Postgres(PostgresArgs),
+    /// Print openapi.yaml, the description of the API.
+    Openapi,
     /// Print the version.
     Version,
 }

@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::explain::Explanation;
 use crate::auth::AuthError;
@@ -92,7 +93,8 @@ pub enum Fault {
 }
 
 /// One reason why a body was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = CommunicationErrorDetail)]
 pub struct Detail {
     code: &'static str,
     message: Cow<'static, str>,
@@ -139,19 +141,29 @@ impl From<ValidityFault> for Detail {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    error: Inner<'a>,
+/// The body of every refusal.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CommunicationErrorResponse)]
+pub struct ErrorBody<'a> {
+    error: ErrorView<'a>,
 }
 
-#[derive(Serialize)]
-struct Inner<'a> {
+/// Why a request was refused.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CommunicationError)]
+pub struct ErrorView<'a> {
+    /// What a program matches on.
     code: &'a str,
+    /// What a person reads.
     message: String,
+    /// The parameter or member that is wrong, where it is one.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
     #[serde(skip_serializing_if = "<[Detail]>::is_empty")]
     details: &'a [Detail],
+    /// Why a signature was refused; from a service that is set to tell (`--explain-auth`).
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     innererror: Option<&'a Explanation>,
 }
@@ -219,8 +231,9 @@ impl ResponseError for ApiError {
             Self::Denied { explanation, .. } => explanation.as_deref(),
             _ => None,
         };
-        let body =
-            Body { error: Inner { code, message: self.to_string(), target: self.target(), details, innererror } };
+        let body = ErrorBody {
+            error: ErrorView { code, message: self.to_string(), target: self.target(), details, innererror },
+        };
         let mut response = HttpResponse::build(status);
         response.insert_header(("x-ms-error-code", code));
         match self {

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::host::{self, PublicHost};
 use crate::auth::AuthError;
@@ -14,7 +15,8 @@ use crate::auth::hmac::{self, Signed, string_to_sign};
 use crate::auth::keyring::Keyring;
 
 /// What stands in the answer's `innererror`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SignatureExplanation)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     reason: String,

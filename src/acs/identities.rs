@@ -3,6 +3,8 @@
 use actix_web::web::{Bytes, Path, ThinData};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 use validator::Validate;
 
 use super::auth::Caller;
@@ -19,43 +21,65 @@ use crate::service;
 use crate::service::identities::TokenUser;
 
 /// A user to be made, with a token if scopes are given.
-#[derive(Debug, Deserialize, Validate)]
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(as = CommunicationIdentityCreateRequest)]
 #[serde(rename_all = "camelCase")]
-struct CreateIdentity {
+pub struct CreateIdentity {
+    /// What the token is to be good for; without it, there is none.
+    #[schema(schema_with = scopes_schema)]
     #[validate(length(min = 1, max = 32))]
     create_token_with_scopes: Option<Vec<String>>,
+    /// How long the token is to live; a day, if it is not given. With `createTokenWithScopes` only.
+    #[schema(minimum = 60, maximum = 1440)]
     expires_in_minutes: Option<i64>,
+    #[schema(ignore)]
     #[serde(flatten)]
     _unread: Unread,
 }
 
 /// A token to be issued.
-#[derive(Debug, Deserialize, Validate)]
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(as = CommunicationIdentityAccessTokenRequest)]
 #[serde(rename_all = "camelCase")]
-struct IssueAccessToken {
+pub struct IssueAccessToken {
+    /// What the token is to be good for.
+    #[schema(required, schema_with = scopes_schema)]
     #[validate(required, length(min = 1, max = 32))]
     scopes: Option<Vec<String>>,
+    /// How long it is to live; a day, if it is not given.
+    #[schema(minimum = 60, maximum = 1440)]
     expires_in_minutes: Option<i64>,
+    #[schema(ignore)]
     #[serde(flatten)]
     _unread: Unread,
 }
 
-#[derive(Debug, Serialize)]
+/// A user that was made, with a token if one was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CommunicationIdentityAccessTokenResult)]
 #[serde(rename_all = "camelCase")]
-struct CreatedIdentity {
+pub struct CreatedIdentity {
     identity: IdentityView,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     access_token: Option<TokenView>,
 }
 
-#[derive(Debug, Serialize)]
-struct IdentityView {
+/// A user.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CommunicationIdentity)]
+pub struct IdentityView {
+    /// The raw id, by which rosters name the user.
+    #[schema(examples("8:acs:11111111-2222-3333-4444-555555555555_00000026-0000-1111-2222-333333333333"))]
     id: String,
 }
 
-#[derive(Debug, Serialize)]
+/// A user's token.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CommunicationIdentityAccessToken)]
 #[serde(rename_all = "camelCase")]
-struct TokenView {
+pub struct TokenView {
+    /// A JWT (RS256), whose key is in `/.well-known/jwks.json`.
     token: String,
     expires_on: WireTime,
 }
@@ -69,7 +93,15 @@ impl From<Token> for TokenView {
 const SCOPES: &str = "Scopes";
 const CREATE_WITH_SCOPES: &str = "CreateTokenWithScopes";
 
-/// Makes a user.
+/// Makes a user, with a token if scopes are given.
+#[utoipa::path(
+    post,
+    path = "/identities",
+    operation_id = "CommunicationIdentity_Create",
+    tag = "Identity",
+    request_body(content = CreateIdentity, content_type = "application/json"),
+    responses((status = CREATED, description = "The user is there.", body = CreatedIdentity)),
+)]
 pub async fn create(
     ThinData(state): ThinData<State>,
     ThinData(acs): ThinData<Acs>,
@@ -92,6 +124,15 @@ pub async fn create(
 }
 
 /// Issues a token for a user of the resource.
+#[utoipa::path(
+    post,
+    path = "/identities/{id}/:issueAccessToken",
+    operation_id = "CommunicationIdentity_IssueAccessToken",
+    tag = "Identity",
+    params(("id" = String, Path, description = "The user's raw id.")),
+    request_body(content = IssueAccessToken, content_type = "application/json"),
+    responses((status = OK, description = "A new token; earlier ones stay good.", body = TokenView)),
+)]
 pub async fn issue_access_token(
     ThinData(state): ThinData<State>,
     ThinData(acs): ThinData<Acs>,
@@ -109,6 +150,14 @@ pub async fn issue_access_token(
 }
 
 /// Makes every token void that a user was issued until now.
+#[utoipa::path(
+    post,
+    path = "/identities/{id}/:revokeAccessTokens",
+    operation_id = "CommunicationIdentity_RevokeAccessTokens",
+    tag = "Identity",
+    params(("id" = String, Path, description = "The user's raw id.")),
+    responses((status = NO_CONTENT, description = "Tokens issued until now are void.")),
+)]
 pub async fn revoke_access_tokens(
     ThinData(state): ThinData<State>,
     caller: Caller,
@@ -119,6 +168,14 @@ pub async fn revoke_access_tokens(
 }
 
 /// Deletes a user and makes its tokens void. Again, it changes nothing.
+#[utoipa::path(
+    delete,
+    path = "/identities/{id}",
+    operation_id = "CommunicationIdentity_Delete",
+    tag = "Identity",
+    params(("id" = String, Path, description = "The user's raw id.")),
+    responses((status = NO_CONTENT, description = "The user is gone.")),
+)]
 pub async fn delete(
     ThinData(state): ThinData<State>,
     caller: Caller,
@@ -135,6 +192,12 @@ fn raw_id(text: &str) -> Result<RawId, ApiError> {
 
 fn scopes(given: &[String], target: &'static str) -> Result<Vec<TokenScope>, ApiError> {
     given.iter().map(|scope| scope.parse()).collect::<Result<_, _>>().map_err(|_| ApiError::scopes(target))
+}
+
+fn scopes_schema() -> Schema {
+    let names: Vec<&str> = TokenScope::ALL.iter().map(|scope| scope.as_str()).collect();
+    let scope = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+    ArrayBuilder::new().items(scope).min_items(Some(1)).max_items(Some(32)).build().into()
 }
 
 fn lifetime(minutes: Option<i64>) -> Result<TokenLifetime, ApiError> {

@@ -8,6 +8,13 @@ use jsonwebtoken::jwk::JwkSet;
 use super::Acs;
 
 /// A JSON Web Key Set: keys that sign, that will sign soon, and whose tokens have not expired yet.
+#[utoipa::path(
+    get,
+    path = "/.well-known/jwks.json",
+    operation_id = "SigningKeys_List",
+    tag = "Identity",
+    responses((status = OK, description = "A JSON Web Key Set.", body = Object, content_type = "application/json")),
+)]
 pub async fn get(ThinData(acs): ThinData<Acs>) -> HttpResponse {
     let keys = acs.0.keys.current();
     let keys = keys.signers.iter().map(|signer| signer.public().clone()).collect();

@@ -2,6 +2,7 @@
 
 mod auth;
 mod body;
+mod document;
 mod error;
 mod explain;
 mod headers;
@@ -23,6 +24,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route};
 use chrono::TimeDelta;
 
+pub use document::Document;
 pub use headers::{ALLOWED_HEADERS, EXPOSED_HEADERS};
 pub use host::PublicHost;
 

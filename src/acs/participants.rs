@@ -3,6 +3,9 @@
 use actix_web::web::{Bytes, Path, ThinData};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{Ref, RefOr};
 
 use super::auth::Caller;
 use super::body::{self, Entries, Unread};
@@ -19,30 +22,44 @@ use crate::service;
 pub type GivenRoster = Entries<Option<GivenParticipant>>;
 
 /// What is said of a participant.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ParticipantProperties)]
 pub struct GivenParticipant {
+    /// Attendee, if it is not given.
+    #[schema(schema_with = role_schema)]
     role: Option<String>,
+    #[schema(ignore)]
     #[serde(flatten)]
     _unread: Unread,
 }
 
 /// A merge patch of the roster. An object sets the role, or Attendee if it names none; null removes.
-#[derive(Debug, Deserialize)]
-struct PatchRoster {
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = UpdateParticipantsRequest)]
+pub struct PatchRoster {
+    #[schema(schema_with = roster_schema)]
     participants: Option<GivenRoster>,
+    #[schema(ignore)]
     #[serde(flatten)]
     _unread: Unread,
 }
 
-#[derive(Debug, Serialize)]
+/// One entry of a roster.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RoomParticipant)]
 #[serde(rename_all = "camelCase")]
-struct ParticipantView<'a> {
+pub struct ParticipantView<'a> {
+    /// The raw id, in the spelling in which it was added.
+    #[schema(examples("8:acs:11111111-2222-3333-4444-555555555555_00000026-0000-1111-2222-333333333333"))]
     raw_id: &'a str,
+    #[schema(schema_with = role_schema)]
     role: &'static str,
 }
 
-#[derive(Debug, Serialize)]
-struct ParticipantPage<'a> {
+/// A roster, in the order in which it grew.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ParticipantsCollection)]
+pub struct ParticipantPage<'a> {
     value: Vec<ParticipantView<'a>>,
 }
 
@@ -63,10 +80,38 @@ pub fn roles(given: GivenRoster) -> Result<Vec<(String, Option<Role>)>, Vec<Deta
     if wrong.is_empty() { Ok(roles) } else { Err(wrong) }
 }
 
+/// How a roster is written: raw ids to objects, or to null.
+pub fn roster_schema() -> Schema {
+    let participant = OneOfBuilder::new()
+        .item(Ref::from_schema_name("ParticipantProperties"))
+        .item(ObjectBuilder::new().schema_type(Type::Null));
+    let map = ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .description(Some(
+            "Raw ids of communication users (`8:acs:<guid>_<guid>`) to what they are to be: an object, which adds or changes; \
+             or null, which removes. At most 350 in a room.",
+        ))
+        .additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(participant.build().into()))));
+    map.build().into()
+}
+
+fn role_schema() -> Schema {
+    let names: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build().into()
+}
+
 /// So many wrong roles are told in one answer.
 const DETAILS: usize = 20;
 
 /// The whole roster, in the order in which it grew.
+#[utoipa::path(
+    get,
+    path = "/rooms/{roomId}/participants",
+    operation_id = "Participants_List",
+    tag = "Rooms",
+    params(("roomId" = String, Path, description = "The room's id, of 16 to 18 digits.")),
+    responses((status = OK, description = "The roster, on one page.", body = ParticipantPage<'_>)),
+)]
 pub async fn list(
     ThinData(state): ThinData<State>,
     caller: Caller,
@@ -81,6 +126,15 @@ pub async fn list(
 /// Adds participants to a room, changes their roles, and removes them.
 ///
 /// Participants that are not named stay as they are. One that is malformed refuses the whole patch.
+#[utoipa::path(
+    patch,
+    path = "/rooms/{roomId}/participants",
+    operation_id = "Participants_Update",
+    tag = "Rooms",
+    params(("roomId" = String, Path, description = "The room's id, of 16 to 18 digits.")),
+    request_body(content = PatchRoster, content_type = "application/merge-patch+json"),
+    responses((status = OK, description = "Every change was made.", body = Object)),
+)]
 pub async fn update(
     ThinData(state): ThinData<State>,
     caller: Caller,

@@ -5,10 +5,11 @@ use actix_web::web::{Bytes, Path, ThinData};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::auth::Caller;
 use super::body::Unread;
-use super::error::{ApiError, Detail};
+use super::error::{ApiError, Detail, ErrorBody};
 use super::participants::GivenRoster;
 use super::time::WireTime;
 use super::{Acs, body, page, participants, repeat};
@@ -23,32 +24,45 @@ use crate::service;
 use crate::service::rooms::NewRoom;
 
 /// A room to be made. Null counts as absent everywhere.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = CreateRoomRequest)]
 #[serde(rename_all = "camelCase")]
-struct CreateRoom {
+pub struct CreateRoom {
+    /// The first instant in which the room is open; now, if it is not given. At most 180 days from now.
     valid_from: Option<WireTime>,
+    /// The first instant in which it is over; 180 days from now, if it is not given. At most 180 days after `validFrom`.
     valid_until: Option<WireTime>,
+    /// Whether calls in the room may dial out to phones; false, if it is not given.
     pstn_dial_out_enabled: Option<bool>,
+    #[schema(schema_with = participants::roster_schema)]
     participants: Option<GivenRoster>,
+    #[schema(ignore)]
     #[serde(flatten)]
     _unread: Unread,
 }
 
 /// Null leaves a member as it is, unlike in other merge patches: clients send it for what they do not change.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = UpdateRoomRequest)]
 #[serde(rename_all = "camelCase")]
-struct UpdateRoom {
+pub struct UpdateRoom {
+    /// Together with `validUntil`, or not at all.
     valid_from: Option<WireTime>,
+    /// Together with `validFrom`, or not at all.
     valid_until: Option<WireTime>,
     pstn_dial_out_enabled: Option<bool>,
+    #[schema(ignore)]
     #[serde(flatten)]
     _unread: Unread,
 }
 
 /// A room as it goes out: every member, always.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CommunicationRoom)]
 #[serde(rename_all = "camelCase")]
-struct RoomView {
+pub struct RoomView {
+    /// Eighteen digits.
+    #[schema(pattern = "^[0-9]{16,18}$", examples("994059547015701969"))]
     id: String,
     created_at: WireTime,
     valid_from: WireTime,
@@ -68,15 +82,50 @@ impl From<&Room> for RoomView {
     }
 }
 
-#[derive(Debug, Serialize)]
+/// A page of rooms.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RoomsCollection)]
 #[serde(rename_all = "camelCase")]
-struct RoomPage {
+pub struct RoomPage {
+    #[schema(max_items = 30)]
     value: Vec<RoomView>,
+    /// Where the next page is; absent on the last.
+    #[schema(nullable = false, format = "uri")]
     #[serde(skip_serializing_if = "Option::is_none")]
     next_link: Option<String>,
 }
 
 /// Makes a room, with a roster if one is given.
+///
+/// Sent with the two `Repeatability` headers, it can be sent again: within 24 hours the same request gets the same
+/// answer and makes no second room, also when the room was changed or deleted since.
+#[utoipa::path(
+    post,
+    path = "/rooms",
+    operation_id = "Rooms_Create",
+    tag = "Rooms",
+    params(
+        ("Repeatability-Request-ID" = Option<uuid::Uuid>, Header, description = "What the request is known by when it comes again."),
+        ("Repeatability-First-Sent" = Option<String>, Header, description = "When it was sent first, as in `Sat, 21 Nov 2026 01:07:52 GMT`. Together with the id, or not at all."),
+    ),
+    request_body(content = CreateRoom, content_type = "application/json"),
+    responses(
+        (
+            status = CREATED,
+            description = "The room is there.",
+            body = RoomView,
+            headers(
+                ("Location" = String, description = "The room's id."),
+                ("Repeatability-Result" = String, description = "`accepted`"),
+            ),
+        ),
+        (
+            status = PRECONDITION_FAILED,
+            description = "`Repeatability-First-Sent` lies outside the 24 hours for which answers are remembered.",
+            body = ErrorBody<'_>,
+        ),
+    ),
+)]
 pub async fn create(
     ThinData(state): ThinData<State>,
     ThinData(acs): ThinData<Acs>,
@@ -132,6 +181,14 @@ fn render(room: &Room) -> Vec<u8> {
 }
 
 /// Lists the resource's rooms, newest first, also those that are over.
+#[utoipa::path(
+    get,
+    path = "/rooms",
+    operation_id = "Rooms_List",
+    tag = "Rooms",
+    params(("nextLink" = Option<String>, Query, description = "Which page; taken from the `nextLink` of the page before.")),
+    responses((status = OK, description = "A page of at most 30 rooms.", body = RoomPage)),
+)]
 pub async fn list(
     ThinData(state): ThinData<State>,
     caller: Caller,
@@ -145,6 +202,14 @@ pub async fn list(
 }
 
 /// One room, also before and after its window.
+#[utoipa::path(
+    get,
+    path = "/rooms/{roomId}",
+    operation_id = "Rooms_Get",
+    tag = "Rooms",
+    params(("roomId" = String, Path, description = "The room's id, of 16 to 18 digits.")),
+    responses((status = OK, description = "The room.", body = RoomView)),
+)]
 pub async fn get(
     ThinData(state): ThinData<State>,
     caller: Caller,
@@ -156,6 +221,15 @@ pub async fn get(
 }
 
 /// Changes a room's window, both ends at once, or its flag.
+#[utoipa::path(
+    patch,
+    path = "/rooms/{roomId}",
+    operation_id = "Rooms_Update",
+    tag = "Rooms",
+    params(("roomId" = String, Path, description = "The room's id, of 16 to 18 digits.")),
+    request_body(content = UpdateRoom, content_type = "application/merge-patch+json"),
+    responses((status = OK, description = "The room as it is now.", body = RoomView)),
+)]
 pub async fn update(
     ThinData(state): ThinData<State>,
     caller: Caller,
@@ -179,6 +253,14 @@ pub async fn update(
 }
 
 /// Deletes a room and its roster.
+#[utoipa::path(
+    delete,
+    path = "/rooms/{roomId}",
+    operation_id = "Rooms_Delete",
+    tag = "Rooms",
+    params(("roomId" = String, Path, description = "The room's id, of 16 to 18 digits.")),
+    responses((status = NO_CONTENT, description = "The room is gone.")),
+)]
 pub async fn delete(
     ThinData(state): ThinData<State>,
     caller: Caller,

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// In: RFC 3339 with any offset. Out: UTC as `+00:00`, and as many digits as it takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(as = Instant, value_type = String, format = DateTime, examples("2026-11-21T01:07:52.123+00:00"))]
 pub struct WireTime(pub DateTime<Utc>);
 
 impl<'de> Deserialize<'de> for WireTime {

@@ -1,5 +1,6 @@
 //! The service put together: database, keys, routes and listeners.
 
+pub mod document;
 pub mod keys;
 
 use std::io;
@@ -10,7 +11,7 @@ use actix_cors::Cors;
 use actix_web::dev::Server;
 use actix_web::http::{KeepAlive, Method, Uri};
 use actix_web::middleware::Condition;
-use actix_web::web::{PayloadConfig, ThinData};
+use actix_web::web::{self, PayloadConfig, ThinData};
 use actix_web::{App, HttpServer};
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
@@ -74,6 +75,7 @@ pub fn serve(
             .app_data(PayloadConfig::new(body::LIMIT))
             .configure(health::routes)
             .configure(acs::routes)
+            .service(web::resource("/openapi.yaml").route(web::get().to(document::get)))
             .default_service(acs::no_route())
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
             .wrap(TracingLogger::<RequestSpan>::new())

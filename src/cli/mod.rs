@@ -44,6 +44,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Some(Command::Sweep(args)) => sweep(args).await,
             Some(Command::RotateSigningKey(args)) => rotate_signing_key(args).await,
             Some(Command::Postgres(args)) => postgres(args).await,
+            Some(Command::Openapi) => {
+                print!("{}", app::document::yaml().map_err(anyhow::Error::msg)?);
+                Ok(())
+            }
             Some(Command::Version) => {
                 println!("roomkeeper {}", env!("CARGO_PKG_VERSION"));
                 Ok(())

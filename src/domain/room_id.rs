@@ -35,7 +35,7 @@ impl FromStr for RoomId {
     type Err = RoomIdError;
 
     fn from_str(text: &str) -> Result<Self, RoomIdError> {
-        if !(16..=18).contains(&text.len()) {
+        if !(16..=18).contains(&text.chars().count()) {
             return Err(RoomIdError::Length);
         }
         if !text.bytes().all(|b| b.is_ascii_digit()) {
@@ -132,7 +132,7 @@ mod tests {
         #[test]
         fn any_text_is_an_id_or_is_refused(text in ".{0,24}") {
             let digits = text.bytes().all(|b| b.is_ascii_digit());
-            let fits = (16..=18).contains(&text.len());
+            let fits = (16..=18).contains(&text.chars().count());
             prop_assert_eq!(text.parse::<RoomId>().is_ok(), digits && fits);
         }
     }

@@ -18,6 +18,7 @@ const ROOM: &str = "/rooms/99480215317774646";
 #[case::seventeen_letters("NotExistingRoomID", "Invalid room ID.")]
 #[case::eighteen_letters("non-existingroomId", "Invalid room ID.")]
 #[case::digits_and_a_nul("994802153177746%00", "Invalid room ID.")]
+#[case::eighteen_characters_of_nineteen_bytes("non-existingroom%C3%A9", "Invalid room ID.")]
 #[case::a_sign("-9948021531777464", "Invalid room ID.")]
 #[tokio::test]
 async fn a_room_id_that_is_none_is_refused_everywhere(#[case] id: &str, #[case] message: &str) {

@@ -1,4 +1,4 @@
-//! Probes.
+//! Probes, and the description of the API.
 
 use crate::support::*;
 
@@ -23,4 +23,14 @@ async fn a_probe_may_be_a_head_and_nothing_else() {
         assert_eq!((head.status, head.bytes.len()), (StatusCode::OK, 0));
         assert_eq!(post.status, StatusCode::METHOD_NOT_ALLOWED);
     }
+}
+
+#[tokio::test]
+async fn the_description_of_the_api_is_served_without_a_key() {
+    let app = TestApp::start().await;
+
+    let answer = app.request("GET", "/openapi.yaml").unsigned().send().await;
+
+    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, Some("application/yaml")));
+    assert_eq!(answer.bytes, include_bytes!("../../openapi.yaml"));
 }
