@@ -1,7 +1,7 @@
 //! What can be set, by flag or by environment; the only reader of the environment.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Where to serve HTTP; port 0 picks a free one.
-    #[arg(long, env = "ROOMKEEPER_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "ROOMKEEPER_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
     pub listen: SocketAddr,
     #[command(flatten)]
     pub tls: TlsArgs,
@@ -197,13 +197,14 @@ fn interval_or_off(text: &str) -> Result<DurationOrOff, String> {
     }
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an address and a port, such as 127.0.0.1:8080".to_owned())
+}
+
 fn address_or_off(text: &str) -> Result<AddressOrOff, String> {
     match text {
         "off" => Ok(AddressOrOff(None)),
-        _ => text
-            .parse()
-            .map(|address| AddressOrOff(Some(address)))
-            .map_err(|_| "write an address such as 127.0.0.1:8443, or off".to_owned()),
+        _ => address(text).map(|address| AddressOrOff(Some(address))).map_err(|told| format!("{told}, or off")),
     }
 }
 
@@ -223,11 +224,22 @@ impl Cli {
 }
 
 impl ServeArgs {
-    /// True when every listener is for this machine alone.
+    /// True when nobody but this machine can call: by a listener's address, or by a name that a proxy has.
     pub fn is_local(&self) -> bool {
         let listeners = [Some(self.listen), self.tls.tls_listen.0];
         listeners.iter().flatten().all(|address| address.ip().is_loopback())
+            && self.public_host.iter().all(|host| names_this_machine(host))
     }
+}
+
+fn names_this_machine(host: &str) -> bool {
+    let authority = host.split('/').next().unwrap_or_default();
+    let name = match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => authority,
+    };
+    let ip = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 impl FolderArgs {

@@ -60,6 +60,9 @@ impl Endpoint {
             lines.push(format!("  {https}"));
             lines.push(format!("    {}", string(whole)));
         }
+        if key_is_secret {
+            lines.push("  with your access key in full, in endpoint.json in the data folder".to_owned());
+        }
         if let Some(file) = &self.ca_file {
             lines.push(format!("  clients trust {}", file.display()));
         }

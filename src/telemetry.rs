@@ -5,6 +5,10 @@ use std::io::{self, IsTerminal as _};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
+/// What is no news to an operator, unless the filter names it: requests that are no HTTP, which are
+/// no errors of ours; workers that start; tables that are there already.
+const QUIET: &str = "actix_http::h1=off,actix_server=warn,sqlx::postgres::notice=warn";
+
 /// Starts logging what `filter` lets through, for the whole process: as JSON or for people; `None`
 /// is for people on a terminal, else JSON.
 ///
@@ -12,8 +16,7 @@ use tracing_subscriber::filter::ParseError;
 /// The filter can't be read.
 pub fn start(filter: &str, json: Option<bool>) -> Result<(), ParseError> {
     let on_terminal = io::stderr().is_terminal();
-    // What a client sends that is no HTTP is no error of ours, and would fill the log.
-    let filter = EnvFilter::try_new(filter)?.add_directive("actix_http::h1=off".parse()?);
+    let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     if json.unwrap_or(!on_terminal) {
         log.json().flatten_event(true).with_current_span(true).with_span_list(false).init();

@@ -58,7 +58,9 @@ fn crates_and_the_environment_are_used_where_they_belong() {
         for (used, places) in KEPT {
             let is_kept = places.iter().any(|place| file.starts_with(place));
             let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-            if !is_kept && code.into_iter().any(|line| line.contains(used)) {
+            // What stands between quotes is no code.
+            let mut code = code.map(|line| line.split('"').step_by(2).collect::<String>());
+            if !is_kept && code.any(|line| line.contains(used)) {
                 wrong.push(format!("{} uses {used}", file.display()));
             }
         }

@@ -209,7 +209,10 @@ impl ApiError {
         match self {
             Self::Fault(fault) => tracing::error!(fault = ?fault, "failed"),
             Self::Unavailable(cause) => tracing::warn!(cause = ?cause, "not available"),
-            Self::Denied { reason, .. } => tracing::info!(%reason, "denied"),
+            Self::Denied { reason, explanation } => {
+                let found = explanation.as_deref().map(|explanation| shortened(explanation.reason()).into_owned());
+                tracing::info!(%reason, found, "denied");
+            }
             refused => tracing::debug!(reason = %refused, "refused"),
         }
     }

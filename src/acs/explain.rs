@@ -20,7 +20,7 @@ use crate::auth::keyring::Keyring;
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     reason: String,
-    /// `date`, `host`, `content hash`, `key`, or the name of a header.
+    /// `method`, `target`, `date`, `host`, `content hash`, `key`, or the name of a header; absent if it was not found.
     #[serde(skip_serializing_if = "Option::is_none")]
     differs: Option<&'static str>,
     /// As a client would write it into x-ms-date.
@@ -42,12 +42,24 @@ pub struct Refused<'a> {
 }
 
 /// How many forms an answer shows.
-const SHOWN: usize = 12;
+const SHOWN: usize = 32;
+/// A request whose target and host are longer is refused without a search: nobody's mistake needs so
+/// much, and a search takes its time.
+const LONGEST: usize = 2048;
+
+impl Explanation {
+    /// For the log.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
 
 impl Refused<'_> {
     /// Explains `error` at `now`.
     pub fn explain(&self, error: &AuthError, now: DateTime<Utc>) -> Explanation {
-        let (differs, reason) = match (error, self.signed) {
+        let is_short = self.target.len() + self.host.len() <= LONGEST;
+        let signed = self.signed.filter(|_| is_short);
+        let (differs, reason) = match (error, signed) {
             (AuthError::Signature, Some(signed)) => self.find_difference(signed),
             (AuthError::ContentHash { .. }, _) => (Some("content hash"), error.to_string()),
             (AuthError::UnreadableDate | AuthError::Skew { .. }, _) => (Some("date"), error.to_string()),
@@ -60,12 +72,15 @@ impl Refused<'_> {
             reason,
             differs,
             server_time: httpdate::fmt_http_date(now.into()),
-            strings_to_sign: self.signed.map(|signed| shown(signed).collect()).unwrap_or_default(),
+            strings_to_sign: signed.map(|signed| shown(signed).collect()).unwrap_or_default(),
         }
     }
 
     /// Tries what developers get wrong, one part at a time.
     fn find_difference(&self, signed: Signed<'_>) -> (Option<&'static str>, String) {
+        if STANDARD.decode(signed.signature).map_or(0, |bytes| bytes.len()) != 32 {
+            return (Some("Authorization"), "the signature is not base64 of the 32 bytes of an HMAC-SHA256".to_owned());
+        }
         if let Some(told) = self.compare_with_sent(signed) {
             return told;
         }
@@ -73,22 +88,36 @@ impl Refused<'_> {
             return (Some("key"), "the key's text was used as it is: decode it from base64 first".to_owned());
         }
         for other in self.other_hosts() {
-            if self.fits(signed, &other) {
+            if self.fits(signed, self.target, &other) {
                 return (Some("host"), format!("signed for the host {other}; the request came to {}", self.host));
             }
         }
         if let Some(date) = self.header(DATE)
-            && self.fits(Signed { date, ..signed }, self.host)
+            && self.fits(Signed { date, ..signed }, self.target, self.host)
         {
             return (Some("date"), format!("signed for the date {date}, which is not the one in x-ms-date"));
         }
         let of_nothing = STANDARD.encode(hmac::digest(b""));
-        if self.fits(Signed { content_hash: &of_nothing, ..signed }, self.host) {
+        if self.fits(Signed { content_hash: &of_nothing, ..signed }, self.target, self.host) {
             return (Some("content hash"), "signed for an empty body, which this request's is not".to_owned());
+        }
+        let verb = signed.verb.to_lowercase();
+        if self.fits(Signed { verb: &verb, ..signed }, self.target, self.host) {
+            return (Some("method"), "signed with the method in lower case".to_owned());
+        }
+        let path = self.target.split('?').next().unwrap_or_default();
+        for other in [
+            path.to_owned(),
+            format!("http://{}{}", self.host, self.target),
+            format!("https://{}{}", self.host, self.target),
+        ] {
+            if self.fits(signed, &other, self.host) {
+                return (Some("target"), format!("signed for {other} in place of the path with its query"));
+            }
         }
         let told = "no form of the request fits a key of this service. Compare your string to sign with those below: \
                     if one is equal, the key is another one";
-        (Some("key"), told.to_owned())
+        (None, told.to_owned())
     }
 
     /// Some clients send what they signed; then nothing has to be guessed.
@@ -116,8 +145,8 @@ impl Refused<'_> {
         Some((Some(differs), told.to_owned()))
     }
 
-    fn fits(&self, signed: Signed<'_>, host: &str) -> bool {
-        hmac::verify(self.keyring, signed, self.forms(host)).is_ok()
+    fn fits(&self, signed: Signed<'_>, target: &str, host: &str) -> bool {
+        hmac::verify(self.keyring, signed, host::forms(target, host, self.default_port, self.public_hosts)).is_ok()
     }
 
     fn forms<'b>(

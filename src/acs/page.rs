@@ -37,7 +37,8 @@ pub fn next_link(req: &HttpRequest, caller: &Caller, last: RoomId) -> String {
         _ => "http",
     };
     let (authority, path, token) = (&caller.authority, req.path(), token(caller.resource, last));
-    format!("{scheme}://{authority}{path}?nextLink={token}&api-version=2025-03-13")
+    let relative = format!("{path}?nextLink={token}&api-version=2025-03-13");
+    if authority.is_empty() { relative } else { format!("{scheme}://{authority}{relative}") }
 }
 
 /// Letters, digits, `_` and `-` only: every client writes those alike, and so signs them alike.

@@ -1,14 +1,21 @@
 //! Keys from the database to those who judge by them, at the start and from then on.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::jwt::{self, Signer};
 use crate::auth::keyring::{self, AccessKey};
-use crate::auth::keys::{Keys, LiveKeys, REFRESH};
+use crate::auth::keys::{Keys, LiveKeys};
 use crate::domain::resource::ResourceId;
 use crate::service::{self, Context};
 use crate::store::signing_keys::SigningKeyRow;
+
+/// How often the keys are read again.
+const REFRESH: Duration = Duration::from_secs(30);
+/// How soon, if they could not be read.
+const RETRY: Duration = Duration::from_secs(2);
 
 /// Makes what the default resource has to have, and reads every key there is.
 ///
@@ -37,12 +44,18 @@ pub async fn rotate_signing_key(ctx: &Context) -> anyhow::Result<String> {
 
 /// Reads the keys again and again, until `stop` is cancelled. What can't be read leaves them as they are.
 pub async fn refresh(ctx: Context, keys: LiveKeys, stop: CancellationToken) {
-    let pause = REFRESH.to_std().unwrap_or_default();
+    let mut pause = REFRESH;
     while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
-        match load(&ctx).await {
-            Ok(read) => keys.replace(read),
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "the keys can't be read again"),
-        }
+        pause = match load(&ctx).await {
+            Ok(read) => {
+                keys.replace(read);
+                REFRESH
+            }
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "the keys can't be read again");
+                RETRY
+            }
+        };
     }
 }
 

@@ -8,11 +8,10 @@ use super::jwt::Signer;
 use super::keyring::Keyring;
 use crate::domain::resource::ResourceId;
 
-/// How often keys are read again.
-pub const REFRESH: TimeDelta = TimeDelta::seconds(30);
-
-/// A new signing key is published at once, and used only when every replica publishes it.
-const PUBLISHED_FIRST: TimeDelta = TimeDelta::seconds(60);
+/// A new signing key is published at once, and used only when every replica publishes it: also one
+/// that failed to read the keys a few times, or whose clock differs; and whoever checks tokens has
+/// had the time to fetch it.
+const PUBLISHED_FIRST: TimeDelta = TimeDelta::minutes(5);
 
 /// The keys at one moment.
 pub struct Keys {

@@ -1,15 +1,15 @@
 //! The database that a command works on: the one that was named, or a private one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{ConfigError, DatabaseArgs, program_path};
-use crate::store::embedded::{self, Cluster};
+use crate::store::embedded::{self, Cluster, EmbeddedError};
 use crate::store::pool;
 
 /// The database that a command works on.
@@ -27,7 +27,7 @@ impl Database {
             return Ok(Self { options, cluster: None });
         }
         let settings = embedded::Settings {
-            folder: data_dir.join("postgres"),
+            folder: folder(data_dir),
             programs: args.folders.postgres_bin.clone(),
             path: program_path(),
             durable: true,
@@ -38,6 +38,17 @@ impl Database {
         pool::create_database(&cluster.connect_options("postgres"), embedded::DATABASE).await?;
         let options = cluster.connect_options(embedded::DATABASE);
         Ok(Self { options, cluster: Some(Arc::new(cluster)) })
+    }
+
+    /// The same for a command that does its work beside a service: if that runs the private one, it is used.
+    pub async fn join(args: &DatabaseArgs, data_dir: &Path) -> anyhow::Result<Self> {
+        match Self::open(args, data_dir).await {
+            Err(error) if matches!(error.downcast_ref(), Some(EmbeddedError::InUse(_))) => {
+                let options = embedded::running(&folder(data_dir), embedded::DATABASE).ok_or(error)?;
+                Ok(Self { options, cluster: None })
+            }
+            opened => opened,
+        }
     }
 
     /// The pool to work with.
@@ -52,7 +63,8 @@ impl Database {
 
     /// Brings the schema up to date.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        pool::migrate(&self.options).await.context("bringing the schema up to date")
+        // Its own words repeat those of its cause.
+        pool::migrate(&self.options).await.map_err(|error| anyhow!("bringing the schema up to date: {error}"))
     }
 
     /// Watches over a private cluster until `stop` is cancelled.
@@ -68,4 +80,9 @@ impl Database {
             let _ = tokio::task::spawn_blocking(move || cluster.stop()).await;
         }
     }
+}
+
+/// Where the private cluster is.
+fn folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("postgres")
 }

@@ -20,8 +20,8 @@ use crate::config::{
     Cli, Command, CommandArgs, ConfigError, DatabaseArgs, FolderArgs, GraceArgs, LogArgs, LogFormat, PostgresArgs,
     SweepArgs,
 };
-use crate::jobs::sweeper;
-use crate::service::{self, Context};
+use crate::jobs::sweeper::{self, Swept};
+use crate::service::Context;
 use crate::{app, telemetry};
 use database::Database;
 use serve::serve;
@@ -82,41 +82,39 @@ fn on_one_line(text: &str) -> String {
 async fn migrate(args: CommandArgs) -> anyhow::Result<()> {
     let data_dir = data_dir(&args.database.folders)?;
     start_log(&args.log)?;
-    let database = Database::open(&args.database, &data_dir).await?;
+    let database = Database::join(&args.database, &data_dir).await?;
     let done = database.migrate().await;
     database.close().await;
-    done
+    done.map(|()| println!("the schema is up to date"))
 }
 
 async fn sweep(args: SweepArgs) -> anyhow::Result<()> {
     let data_dir = data_dir(&args.database.folders)?;
     start_log(&args.log)?;
     let stop = stop_on_signal()?;
-    let database = Database::open(&args.database, &data_dir).await?;
+    let database = Database::join(&args.database, &data_dir).await?;
     let ctx = Context::new(database.pool(), Clock::system(), 0, 0);
     let (now, grace) = (ctx.clock.now(), grace(&args.grace));
-    let told = if args.dry_run {
-        let due = service::rooms::due(&ctx, now - grace, now).await;
-        due.map(|(rooms, answers)| format!("would delete {} rooms and {answers} remembered answers", rooms.count))
-    } else {
-        let swept = sweeper::tick(&ctx, now, grace, &stop).await;
-        swept.map(|swept| format!("deleted {} rooms and {} remembered answers", swept.rooms, swept.answers))
+    let (done, swept) = match args.dry_run {
+        true => ("would delete", sweeper::due(&ctx, now, grace).await),
+        false => ("deleted", sweeper::tick(&ctx, now, grace, &stop).await),
     };
     ctx.db.close().await;
     database.close().await;
-    println!("{}", told.context("sweeping")?);
+    let Swept { rooms, answers, keys, .. } = swept.context("sweeping")?;
+    println!("{done} {rooms} rooms, {answers} remembered answers and {keys} old signing keys");
     Ok(())
 }
 
 async fn rotate_signing_key(args: CommandArgs) -> anyhow::Result<()> {
     let data_dir = data_dir(&args.database.folders)?;
     start_log(&args.log)?;
-    let database = Database::open(&args.database, &data_dir).await?;
+    let database = Database::join(&args.database, &data_dir).await?;
     let ctx = Context::new(database.pool(), Clock::system(), 0, 0);
     let kid = app::keys::rotate_signing_key(&ctx).await;
     ctx.db.close().await;
     database.close().await;
-    println!("tokens will be signed with {} within two minutes; earlier ones stay good until they expire", kid?);
+    println!("tokens will be signed with {} after five minutes; earlier ones stay good until they expire", kid?);
     Ok(())
 }
 

@@ -45,6 +45,9 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         None => None,
     };
 
+    if args.explain_auth && !args.is_local() {
+        tracing::warn!("--explain-auth helps whoever asks, and others than this machine can: it is for development");
+    }
     // A signal ends it also while it waits for a database that does not answer.
     let opened = stop.run_until_cancelled(open_database(&args, &data_dir)).await;
     let Some(database) = opened.transpose()? else { return Ok(()) };
@@ -74,7 +77,8 @@ async fn serve_on(
     let (http, https) =
         (listeners.http.local_addr()?, listeners.https.as_ref().map(|(l, _)| l.local_addr()).transpose()?);
     let ctx = Context::new(database.pool(), Clock::system(), args.max_participants, rand::rng().random());
-    let keys = app::keys::prepare(&ctx, &settings.access_key).await?;
+    let prepared = stop.run_until_cancelled(app::keys::prepare(&ctx, &settings.access_key)).await;
+    let Some(keys) = prepared.transpose()? else { return Ok(()) };
     let mut server = app::serve(ctx.clone(), app::acs(keys.clone(), settings), settings, listeners, stop.clone())?;
 
     let (jobs, ended) = (TaskTracker::new(), CancellationToken::new());
@@ -86,18 +90,23 @@ async fn serve_on(
 
     let ca_file = (https.is_some() && args.tls.tls_cert.is_none()).then(|| tls::ca_file(data_dir));
     let endpoint = Endpoint::new(http, https, &settings.access_key, DEFAULT_RESOURCE, ca_file);
+    let mut ended_early = false;
     let ready = tokio::select! {
-        ended = &mut server => Err(anyhow!("the server ended before it was ready: {ended:?}")),
+        ended = &mut server => {
+            ended_early = true;
+            Err(anyhow!("the server ended before it was ready: {ended:?}"))
+        }
         answered = until_it_answers(http) => answered.context("asking the new server for an answer"),
     };
-    let told = ready.and_then(|()| {
-        endpoint.write(data_dir).with_context(|| format!("writing {}", endpoint::path(data_dir).display()))?;
-        println!("{}", endpoint.announcement(settings.access_key != DEVELOPMENT_KEY));
-        Ok(())
-    });
-    let served = match told {
-        Ok(()) => server.await.context("serving"),
+    let told = match ready {
+        // A signal was quicker: there is nothing to tell, and nothing went wrong.
+        _ if stop.is_cancelled() => Ok(()),
         Err(error) => Err(error),
+        Ok(()) => announce(&endpoint, data_dir, settings),
+    };
+    let served = match told {
+        Ok(()) if !ended_early => server.await.context("serving"),
+        told => told,
     };
 
     endpoint.remove(data_dir);
@@ -106,6 +115,12 @@ async fn serve_on(
     jobs.wait().await;
     let _ = tokio::time::timeout(POOL_CLOSES, ctx.db.close()).await; // one that went silent is not waited for
     served
+}
+
+fn announce(endpoint: &Endpoint, data_dir: &Path, settings: &Settings) -> anyhow::Result<()> {
+    endpoint.write(data_dir).with_context(|| format!("writing {}", endpoint::path(data_dir).display()))?;
+    println!("{}", endpoint.announcement(settings.access_key != DEVELOPMENT_KEY));
+    Ok(())
 }
 
 /// How long the pool may take to part from its connections.
@@ -118,16 +133,25 @@ async fn until_it_answers(http: SocketAddr) -> io::Result<()> {
     stream.read_u8().await.map(|_| ())
 }
 
+/// Fewer bytes could be guessed.
+const SHORTEST_KEY: usize = 16;
+
 /// Checks what has to fit together.
 fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
-    let access_key = args.access_key.as_ref().map_or(DEVELOPMENT_KEY, |key| key.expose_secret()).trim();
+    let access_key = args.access_key.as_ref().map_or(DEVELOPMENT_KEY, |key| key.expose_secret());
+    let access_key: String = access_key.split_whitespace().collect(); // as tools break long lines
     if access_key == DEVELOPMENT_KEY && !args.is_local() {
         return Err(ConfigError(
-            "the development key is for listeners on this machine alone: set --access-key, or listen on 127.0.0.1"
+            "the development key is for this machine alone: set --access-key, or listen on 127.0.0.1 without a \
+             --public-host of another name"
                 .to_owned(),
         ));
     }
-    keyring::decode(access_key).map_err(|e| ConfigError(format!("--access-key: {e}")))?;
+    if keyring::decode(&access_key).map_or(0, |bytes| bytes.len()) < SHORTEST_KEY {
+        return Err(ConfigError(format!(
+            "--access-key: a key is base64 of at least {SHORTEST_KEY} bytes, such as `openssl rand -base64 64` makes"
+        )));
+    }
     let clock_skew = args.clock_skew.0.map(|skew| TimeDelta::from_std(skew).unwrap_or(TimeDelta::MAX));
     let public_hosts = args
         .public_host
@@ -142,7 +166,7 @@ fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
         }
     }
     Ok(Settings {
-        access_key: access_key.to_owned(),
+        access_key,
         clock_skew,
         public_hosts,
         cors_origins: args.cors_origin.clone(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::HttpMessage as _;
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::error::PayloadError;
-use actix_web::http::header::UPGRADE;
+use actix_web::http::header::{HeaderValue, UPGRADE};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
@@ -28,8 +28,8 @@ pub enum BodyError {
 /// The whole body, as received. It stays in the request for whoever reads it next. An upgrade to
 /// something else than a WebSocket, which some clients offer with every request, has a body like any other.
 pub async fn read(req: &mut ServiceRequest) -> Result<Bytes, BodyError> {
-    let upgrade = req.headers().get(UPGRADE).map(|to| to.as_bytes());
-    if upgrade.is_some_and(|to| to.to_ascii_lowercase().windows(9).any(|word| word == b"websocket")) {
+    let is_web_socket = |to: &HeaderValue| to.as_bytes().to_ascii_lowercase().windows(9).any(|w| w == b"websocket");
+    if req.headers().get_all(UPGRADE).any(is_web_socket) {
         return Err(BodyError::WebSocket); // that payload does not end
     }
     let mut payload = req.take_payload();

@@ -55,6 +55,13 @@ pub async fn tick(
     Ok(swept)
 }
 
+/// What [`tick`] would delete.
+pub async fn due(ctx: &Context, now: DateTime<Utc>, grace: TimeDelta) -> Result<Swept, ServiceError> {
+    let (SweptRooms { count, oldest_end }, answers) = service::rooms::due(ctx, now - grace, now).await?;
+    let keys = service::keys::due_signing_keys(ctx, now).await?;
+    Ok(Swept { rooms: count, answers, keys, behind: oldest_end.map(|end| now - grace - end) })
+}
+
 /// Takes a tick every `interval`, the first one soon after the start, until `stop` is cancelled. A
 /// tick that fails is logged; the next one takes up its work.
 pub async fn run(ctx: Context, interval: Duration, grace: TimeDelta, stop: CancellationToken) {

@@ -54,6 +54,14 @@ pub async fn add_signing_key(ctx: &Context, key: &SigningKeyRow) -> Result<(), S
 /// Deletes the signing keys that no token can be signed with any more: a newer one has been there
 /// for as long as a token lives, and for as long as replicas may take to go over to it.
 pub async fn sweep_signing_keys(ctx: &Context, now: DateTime<Utc>) -> Result<u64, ServiceError> {
-    let before = now - TimeDelta::minutes(i64::from(TokenLifetime::MAX_MINUTES)) - TimeDelta::minutes(10);
-    ctx.run(async |conn| store::signing_keys::delete_superseded(conn, before).await).await
+    ctx.run(async |conn| store::signing_keys::delete_superseded(conn, superseded_before(now)).await).await
+}
+
+/// How many [`sweep_signing_keys`] would delete.
+pub async fn due_signing_keys(ctx: &Context, now: DateTime<Utc>) -> Result<u64, ServiceError> {
+    ctx.run(async |conn| store::signing_keys::count_superseded(conn, superseded_before(now)).await).await
+}
+
+fn superseded_before(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - TimeDelta::minutes(i64::from(TokenLifetime::MAX_MINUTES)) - TimeDelta::minutes(30)
 }

@@ -43,7 +43,8 @@ pub async fn tokens_valid_from(
     Ok(from)
 }
 
-/// Makes the tokens issued before `from` void; an earlier revocation stands. True if there is such a user.
+/// Makes the tokens issued before `from` void. A revocation always goes beyond the one before, as tokens may have been
+/// issued since that say the very instant from which they were good. True if there is such a user.
 pub async fn revoke_tokens(
     conn: &mut PgConnection,
     resource: ResourceId,
@@ -51,7 +52,7 @@ pub async fn revoke_tokens(
     from: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query!(
-        "UPDATE identities SET tokens_valid_from = greatest(tokens_valid_from, $3)
+        "UPDATE identities SET tokens_valid_from = greatest(tokens_valid_from + interval '1 millisecond', $3)
          WHERE resource_id = $1 AND id = $2 AND deleted_at IS NULL",
         resource.as_uuid(),
         user,

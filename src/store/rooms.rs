@@ -214,11 +214,14 @@ pub async fn delete_ended(conn: &mut PgConnection, end: DateTime<Utc>, limit: u3
 
 /// How many rooms ended by `end`, of every resource.
 pub async fn count_ended(conn: &mut PgConnection, end: DateTime<Utc>) -> Result<SweptRooms, StoreError> {
+    let mut tx = conn.begin().await?;
+    sqlx::query!("SET LOCAL statement_timeout = '60s'").execute(&mut *tx).await?;
     let due = sqlx::query!(
         r#"SELECT count(*) AS "count!", min(valid_until) AS oldest_end FROM rooms WHERE valid_until <= $1"#,
         end
     )
-    .fetch_one(conn)
+    .fetch_one(&mut *tx)
     .await?;
+    tx.commit().await?;
     Ok(SweptRooms { count: due.count.unsigned_abs(), oldest_end: due.oldest_end })
 }

@@ -64,6 +64,20 @@ pub async fn insert(conn: &mut PgConnection, key: &SigningKeyRow) -> Result<(), 
     Ok(())
 }
 
+/// How many keys had a newer one beside them already at `before`.
+pub async fn count_superseded(conn: &mut PgConnection, before: DateTime<Utc>) -> Result<u64, StoreError> {
+    let due = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM signing_keys AS old
+           WHERE EXISTS (SELECT FROM signing_keys AS newer
+                         WHERE newer.resource_id = old.resource_id AND newer.created_at > old.created_at
+                           AND newer.created_at <= $1)"#,
+        before
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(due.unsigned_abs())
+}
+
 /// Deletes the keys that had a newer one beside them already at `before`, and counts them.
 pub async fn delete_superseded(conn: &mut PgConnection, before: DateTime<Utc>) -> Result<u64, StoreError> {
     let done = sqlx::query!(

@@ -302,6 +302,7 @@ fn signed_without_its_body(app: &TestApp, upgrade: &str) -> Request {
         .header("Authorization", &authorization(&signature))
         .header("Content-Type", "application/json")
         .header("Connection", "Upgrade, close")
+        .header("Upgrade", "h2c")
         .header("Upgrade", upgrade)
         .body(r#"{"pstnDialOutEnabled":true}"#)
 }

@@ -350,3 +350,17 @@ async fn a_deleted_user_stays_on_the_rosters_that_name_it() {
 
     assert_eq!(app.roster(&room).await.len(), 1);
 }
+
+#[tokio::test]
+async fn each_of_several_revocations_in_one_instant_makes_the_tokens_before_it_void() {
+    let app = TestApp::start().await;
+    let user = make_user(&app).await;
+
+    for _ in 0..3 {
+        let before = issue(&app, &user).await;
+        app.request("POST", &format!("/identities/{user}/:revokeAccessTokens")).send().await;
+        let after = issue(&app, &user).await;
+        assert!(!stands(&app, &user, &before).await);
+        assert!(stands(&app, &user, &after).await);
+    }
+}

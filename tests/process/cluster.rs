@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, User};
+use roomkeeper::store::embedded::{Cluster, EmbeddedError, Settings};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::service::{DataDir, Service, command, complaint, get, is_alive, make_room, run};
@@ -165,17 +166,27 @@ fn a_cluster_of_a_major_version_that_is_not_installed_is_left_alone() {
 }
 
 #[test]
-fn without_the_programs_it_says_what_to_run() {
+fn a_folder_without_the_programs_is_named() {
     let data_dir = DataDir::new();
 
     let ended = run(command(data_dir.path(), &["--postgres-bin", "/nowhere"]));
 
     assert_eq!(ended.status.code(), Some(1));
-    assert_eq!(
-        complaint(&ended),
-        "roomkeeper: the private Postgres: no Postgres programs found: run `apt-get install -y --no-install-recommends \
-         postgresql`, or name a database with --database-url"
-    );
+    assert!(complaint(&ended).starts_with("roomkeeper: the private Postgres: /nowhere has no initdb"), "{ended:?}");
+}
+
+#[test]
+fn without_the_programs_it_says_what_to_run() {
+    let settings = Settings { folder: DataDir::new().join("pg"), programs: None, path: Vec::new(), durable: true };
+    if Path::new("/usr/lib/postgresql").exists() {
+        // Debian's are found wherever they are: only the words can be looked at.
+        let told = EmbeddedError::NoPrograms.to_string();
+        assert!(
+            told.contains("apt-get install -y --no-install-recommends postgresql") && told.contains("--database-url")
+        );
+    } else {
+        assert!(matches!(Cluster::start(&settings), Err(EmbeddedError::NoPrograms)));
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::wire::KEY;
 #[case::an_unknown_flag(&["--lisen", "127.0.0.1:0"], "unexpected argument '--lisen' found")]
 #[case::an_unknown_command(&["serv"], "serv")]
 #[case::no_address(&["--listen", "8080"], "invalid value '8080' for '--listen <ADDRESS>'")]
-#[case::no_tls_address(&["--tls-listen", "on"], "write an address such as 127.0.0.1:8443, or off")]
+#[case::no_tls_address(&["--tls-listen", "on"], "write an address and a port, such as 127.0.0.1:8080, or off")]
 #[case::no_duration(&["--clock-skew", "fifteen"], "write a duration such as 1500ms, 60s or 7d, or off")]
 #[case::too_long_a_duration(&["--clock-skew", "1000years"], "at most 100 years")]
 #[case::a_grace_of_off(&["--sweep-grace", "off"], "write a duration such as 1500ms, 60s or 7d")]
@@ -17,7 +17,8 @@ use crate::wire::KEY;
 #[case::no_participants(&["--max-participants", "0"], "0 is not in 1..=10000")]
 #[case::a_certificate_without_its_key(&["--tls-cert", "x.pem"], "--tls-key")]
 #[case::a_certificate_that_is_not_there(&["--tls-listen", "127.0.0.1:0", "--tls-cert", "/nix.pem", "--tls-key", "/nix.key"], "/nix.pem")]
-#[case::no_key(&["--access-key", "not base64!"], "--access-key: an access key is base64 of at least one byte")]
+#[case::no_key(&["--access-key", "not base64!"], "--access-key: a key is base64 of at least 16 bytes, such as")]
+#[case::a_short_key(&["--access-key", "bXlzZWNyZXQ="], "--access-key: a key is base64 of at least 16 bytes, such as")]
 #[case::an_empty_key(&["--access-key", ""], "--access-key")]
 #[case::no_database_url(&["--database-url", "mysql://user:s3cret@host/db"], "--database-url: not a Postgres URL")]
 #[case::no_filter(&["--log", "info=what=ever"], "--log info=what=ever")]
@@ -42,6 +43,8 @@ fn a_setting_that_can_not_be_is_refused(#[case] args: &[&str], #[case] told: &st
 #[rstest]
 #[case::http(&["--listen", "0.0.0.0:0"])]
 #[case::https(&["--tls-listen", "[::]:0"])]
+#[case::behind_a_proxy(&["--public-host", "rooms.example"])]
+#[case::behind_a_proxy_among_others(&["--public-host", "localhost:8080,rooms.example:443/acs"])]
 fn the_development_key_is_for_this_machine_alone(#[case] args: &[&str]) {
     let data_dir = DataDir::new();
     let mut command = command(data_dir.path(), args);
@@ -52,7 +55,8 @@ fn the_development_key_is_for_this_machine_alone(#[case] args: &[&str]) {
     assert_eq!(ended.status.code(), Some(2));
     assert_eq!(
         complaint(&ended),
-        "roomkeeper: the development key is for listeners on this machine alone: set --access-key, or listen on 127.0.0.1"
+        "roomkeeper: the development key is for this machine alone: set --access-key, or listen on 127.0.0.1 without a \
+         --public-host of another name"
     );
 }
 

@@ -24,6 +24,8 @@ struct Room {
     flag: (bool, bool),
     /// Who was acknowledged to be in the roster.
     roster: Vec<String>,
+    /// Who was acknowledged to be in it no more.
+    removed: Vec<String>,
 }
 
 /// A create by its request id: what was sent, and the room once it was acknowledged.
@@ -45,10 +47,11 @@ impl Writer {
     /// Writes one thing after the other, until nobody answers any more.
     async fn write(&mut self, data_dir: &DataDir, writes: &AtomicUsize) {
         loop {
-            let done = match self.acknowledged % 4 {
+            let done = match self.acknowledged % 5 {
                 0 => self.create(data_dir).await,
                 1 | 2 => self.add_participant(data_dir).await,
-                _ => self.flip(data_dir).await,
+                3 => self.flip(data_dir).await,
+                _ => self.remove_participant(data_dir).await,
             };
             if done.is_none() {
                 return;
@@ -96,6 +99,17 @@ impl Writer {
         Some(())
     }
 
+    async fn remove_participant(&mut self, data_dir: &DataDir) -> Option<()> {
+        let (id, room) = self.rooms.iter_mut().next_back()?;
+        let path = format!("/rooms/{id}/participants");
+        // Until it is acknowledged, nobody can say whether it is in or out.
+        let Some(user) = room.roster.pop() else { return Some(()) };
+        let patch = json!({ "participants": { user.as_str(): null } });
+        acknowledged(request(data_dir, "PATCH", &path).json(&patch).try_send().await.ok()?, 200)?;
+        room.removed.push(user);
+        Some(())
+    }
+
     async fn flip(&mut self, data_dir: &DataDir) -> Option<()> {
         let (id, room) = self.rooms.iter_mut().next_back()?;
         room.flag.1 = !room.flag.0;
@@ -119,6 +133,10 @@ impl Writer {
             let entries: Vec<&Value> = entries.iter().map(|p| &p["rawId"]).collect();
             for user in &room.roster {
                 assert!(entries.contains(&&json!(user)), "{user} was acknowledged in {id}");
+                found += 1;
+            }
+            for user in &room.removed {
+                assert!(!entries.contains(&&json!(user)), "the removal of {user} from {id} was acknowledged");
                 found += 1;
             }
         }
@@ -177,13 +195,13 @@ async fn ten_kills_under_load_lose_nothing_and_double_nothing() {
         acknowledged += writer.acknowledged;
         retried += writer.retried;
         creates += writer.creates.len();
-        wanted += writer.rooms.values().map(|room| 1 + room.roster.len()).sum::<usize>();
+        wanted += writer.rooms.values().map(|room| 1 + room.roster.len() + room.removed.len()).sum::<usize>();
         found += writer.find(&data_dir).await;
     }
     let duplicates = count_rooms(&data_dir).await - creates;
     // Past the harness' capture: the figures belong into the log of every run.
     let figures = format!(
-        "{KILLS} kills: {acknowledged} writes acknowledged; {wanted} rooms and participants to find, {found} found; \
+        "{KILLS} kills: {acknowledged} writes acknowledged; {wanted} rooms, participants and removals to find, {found} found; \
          {creates} creates, {retried} of them sent again, {duplicates} duplicates\n"
     );
     std::io::stderr().write_all(figures.as_bytes()).unwrap();

@@ -234,10 +234,17 @@ async fn what_is_over_is_swept_by_itself_and_by_command() {
     }
 
     let told = |args: &[&str]| run(on(&[&["sweep"], args].concat())).stdout;
-    assert_eq!(told(&["--dry-run"]), "would delete 0 rooms and 0 remembered answers\n", "within the grace of a week");
-    assert_eq!(told(&["--dry-run", "--sweep-grace", "0s"]), "would delete 2 rooms and 0 remembered answers\n");
+    assert_eq!(
+        told(&["--dry-run"]),
+        "would delete 0 rooms, 0 remembered answers and 0 old signing keys\n",
+        "within the grace of a week"
+    );
+    assert_eq!(
+        told(&["--dry-run", "--sweep-grace", "0s"]),
+        "would delete 2 rooms, 0 remembered answers and 0 old signing keys\n"
+    );
     assert_eq!(get(&data_dir, &rooms[0]).await.status, 200);
-    assert_eq!(told(&["--sweep-grace", "0s"]), "deleted 2 rooms and 0 remembered answers\n");
+    assert_eq!(told(&["--sweep-grace", "0s"]), "deleted 2 rooms, 0 remembered answers and 0 old signing keys\n");
     assert_eq!(get(&data_dir, &rooms[0]).await.status, 404);
 
     let room = make_room(&data_dir).await;
@@ -249,4 +256,49 @@ async fn what_is_over_is_swept_by_itself_and_by_command() {
     while get(&data_dir, &room).await.status != 404 {}
     sweeping.stop();
     postgres.stop();
+}
+
+#[tokio::test]
+async fn commands_work_on_the_private_postgres_of_a_service_that_runs() {
+    let data_dir = DataDir::new();
+    let service = Service::start(&data_dir);
+    let room = make_room(&data_dir).await;
+
+    let swept = run(command(data_dir.path(), &["sweep"]));
+    let migrated = run(command(data_dir.path(), &["migrate"]));
+    let rotated = run(command(data_dir.path(), &["rotate-signing-key"]));
+
+    assert_eq!(swept.stdout, "deleted 0 rooms, 0 remembered answers and 0 old signing keys\n", "{swept:?}");
+    assert_eq!(migrated.status.code(), Some(0), "{migrated:?}");
+    assert!(rotated.stdout.contains("earlier ones stay good until they expire"), "{rotated:?}");
+    assert_eq!(get(&data_dir, &room).await.status, 200);
+    assert_eq!(service.stop().status.code(), Some(0));
+}
+
+#[test]
+fn a_signal_at_any_moment_of_the_start_ends_it_with_0() {
+    let data_dir = DataDir::new();
+    Service::start(&data_dir).stop();
+
+    for millis in [20, 60, 100, 130, 150, 170, 190, 220] {
+        let mut service = Service::spawn_unready(command(data_dir.path(), &[]));
+        // There is no event between «the signal is heard» and «ready»; each length of the wait meets another moment.
+        std::thread::sleep(std::time::Duration::from_millis(millis));
+        service.signal(Signal::SIGTERM);
+        let ended = service.wait();
+        let before_it_listened = ended.status.code().is_none() && ended.stderr.is_empty();
+        assert!(ended.status.code() == Some(0) || before_it_listened, "after {millis} ms: {ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_broken_into_lines_is_whole_again() {
+    let data_dir = DataDir::new();
+    let mut command = command(data_dir.path(), &[]);
+    command.env("ROOMKEEPER_ACCESS_KEY", format!("{}\n{}\n", &KEY[..20], &KEY[20..]));
+
+    let service = Service::spawn(command);
+
+    assert_eq!(get(&data_dir, "/rooms").await.status, 200);
+    service.stop();
 }

@@ -13,11 +13,13 @@ form='^endpoint=(https?://([^/;]+))/?;accesskey=([^;]+)'
     fail "Set COMMUNICATION_CONNECTION_STRING to one of the strings that roomkeeper prints when it starts." 2
 endpoint=${BASH_REMATCH[1]} host=${BASH_REMATCH[2]}
 key=$(printf %s "${BASH_REMATCH[3]}" | openssl base64 -d -A | od -An -v -tx1 | tr -d ' \n')
+[ -n "$key" ] || fail "The access key in COMMUNICATION_CONNECTION_STRING is not base64." 2
 rooms_version=2025-03-13 identity_version=2023-10-01
 
 # time_at FORMAT SECONDS - the time so many seconds from now.
 time_at() { printf "%($1)T" $(($(printf '%(%s)T' -1) + $2)); }
 
+# The key stands on openssl's command line, for a moment: on a machine that others use, sign in another way.
 # call METHOD TARGET [BODY] - sends a signed request and leaves what came back in $answer.
 call() {
     local method=$1 target=$2 body=${3:-} date hash signature status

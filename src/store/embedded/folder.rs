@@ -190,7 +190,8 @@ impl Folder {
     }
 }
 
-fn socket_in(run: &Path) -> PathBuf {
+/// The socket in a folder of sockets.
+pub fn socket_in(run: &Path) -> PathBuf {
     run.join(".s.PGSQL.5432")
 }
 

@@ -42,6 +42,8 @@ pub enum EmbeddedError {
         "running as root needs the user `postgres`, which Debian's package makes: run `apt-get install -y --no-install-recommends postgresql`, or name a database with --database-url"
     )]
     NoUser,
+    #[error("{} has no initdb: name the folder of Postgres' programs with --postgres-bin, or none to have it looked for", .0.display())]
+    NotPrograms(PathBuf),
     #[error("the user `{user}`, who runs the private Postgres, can't enter {}: choose another folder with --data-dir", .parent.display())]
     NotEnterable { parent: PathBuf, user: String },
     #[error("the socket's path {} is {} bytes long and can have {max}: choose a shorter folder with --data-dir", .path.display(), .path.as_os_str().len())]
@@ -91,6 +93,9 @@ impl Cluster {
     /// # Errors
     /// Every failure mode of private-postgres.md that has no remedy of its own.
     pub fn start(settings: &Settings) -> Result<Self, EmbeddedError> {
+        if let Some(named) = settings.programs.as_ref().filter(|named| !named.join("initdb").is_file()) {
+            return Err(EmbeddedError::NotPrograms(named.clone()));
+        }
         let owner = Owner::choose(&settings.folder, settings.programs.is_some())?;
         let folder = Folder::claim(&settings.folder, &owner)?;
         let programs = match folder.made_by()? {
@@ -109,7 +114,7 @@ impl Cluster {
 
     /// How to connect to `database` in this cluster.
     pub fn connect_options(&self, database: &str) -> PgConnectOptions {
-        PgConnectOptions::new_without_pgpass().socket(self.folder.run()).username(SUPERUSER).database(database)
+        connect_options(&self.folder.run(), database)
     }
 
     /// The same as a URL, for psql and other clients of this machine.
@@ -167,6 +172,17 @@ impl Cluster {
     fn answers(&self) -> bool {
         UnixStream::connect(self.folder.socket()).is_ok()
     }
+}
+
+/// How to connect to `database` in the cluster of a folder that another process runs; `None` if none answers.
+pub fn running(folder: &Path, database: &str) -> Option<PgConnectOptions> {
+    let run = folder.join("run");
+    UnixStream::connect(folder::socket_in(&run)).ok()?;
+    Some(connect_options(&run, database))
+}
+
+fn connect_options(run: &Path, database: &str) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass().socket(run).username(SUPERUSER).database(database)
 }
 
 /// What differs from Postgres' own defaults, and why: small containers have little shared memory;
