@@ -228,7 +228,7 @@ impl ServeArgs {
     pub fn is_local(&self) -> bool {
         let listeners = [Some(self.listen), self.tls.tls_listen.0];
         listeners.iter().flatten().all(|address| address.ip().is_loopback())
-            && self.public_host.iter().all(|host| names_this_machine(host))
+            && self.public_host.iter().all(|host| host.is_empty() || names_this_machine(host))
     }
 }
 

@@ -5,6 +5,7 @@ mod serve;
 
 use std::ffi::OsString;
 use std::fs::DirBuilder;
+use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,7 +32,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::read(args) {
         Ok(cli) => cli,
         Err(told) if !told.use_stderr() => {
-            print!("{told}");
+            say(&told.to_string());
             return ExitCode::SUCCESS;
         }
         Err(told) => return wrongly_called(&told),
@@ -45,11 +46,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Some(Command::RotateSigningKey(args)) => rotate_signing_key(args).await,
             Some(Command::Postgres(args)) => postgres(args).await,
             Some(Command::Openapi) => {
-                print!("{}", app::document::yaml().map_err(anyhow::Error::msg)?);
+                say(&app::document::yaml().map_err(anyhow::Error::msg)?);
                 Ok(())
             }
             Some(Command::Version) => {
-                println!("roomkeeper {}", env!("CARGO_PKG_VERSION"));
+                say(concat!("roomkeeper ", env!("CARGO_PKG_VERSION")));
                 Ok(())
             }
         }
@@ -75,6 +76,12 @@ fn wrongly_called(told: &clap::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
+/// Says something on stdout. That nobody reads it is no reason to end.
+fn say(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush());
+}
+
 fn on_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -85,7 +92,7 @@ async fn migrate(args: CommandArgs) -> anyhow::Result<()> {
     let database = Database::join(&args.database, &data_dir).await?;
     let done = database.migrate().await;
     database.close().await;
-    done.map(|()| println!("the schema is up to date"))
+    done.map(|()| say("the schema is up to date"))
 }
 
 async fn sweep(args: SweepArgs) -> anyhow::Result<()> {
@@ -102,7 +109,7 @@ async fn sweep(args: SweepArgs) -> anyhow::Result<()> {
     ctx.db.close().await;
     database.close().await;
     let Swept { rooms, answers, keys, .. } = swept.context("sweeping")?;
-    println!("{done} {rooms} rooms, {answers} remembered answers and {keys} old signing keys");
+    say(&format!("{done} {rooms} rooms, {answers} remembered answers and {keys} old signing keys"));
     Ok(())
 }
 
@@ -114,7 +121,7 @@ async fn rotate_signing_key(args: CommandArgs) -> anyhow::Result<()> {
     let kid = app::keys::rotate_signing_key(&ctx).await;
     ctx.db.close().await;
     database.close().await;
-    println!("tokens will be signed with {} after five minutes; earlier ones stay good until they expire", kid?);
+    say(&format!("tokens will be signed with {} after five minutes; earlier ones stay good until they expire", kid?));
     Ok(())
 }
 
@@ -131,7 +138,7 @@ async fn postgres(args: PostgresArgs) -> anyhow::Result<()> {
     let jobs = TaskTracker::new();
     database.supervise(&jobs, &stop);
     if let Some(url) = database.private_url() {
-        println!("{url}");
+        say(&url);
     }
     stop.cancelled().await;
     jobs.close();

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::database::Database;
-use super::{data_dir, grace, start_log, stop_on_signal};
+use super::{data_dir, grace, say, start_log, stop_on_signal};
 use crate::acs::PublicHost;
 use crate::app::{self, Listeners, Settings};
 use crate::auth::keyring;
@@ -119,7 +119,7 @@ async fn serve_on(
 
 fn announce(endpoint: &Endpoint, data_dir: &Path, settings: &Settings) -> anyhow::Result<()> {
     endpoint.write(data_dir).with_context(|| format!("writing {}", endpoint::path(data_dir).display()))?;
-    println!("{}", endpoint.announcement(settings.access_key != DEVELOPMENT_KEY));
+    say(&endpoint.announcement(settings.access_key != DEVELOPMENT_KEY));
     Ok(())
 }
 
@@ -156,22 +156,18 @@ fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
     let public_hosts = args
         .public_host
         .iter()
+        .filter(|host| !host.is_empty()) // a variable that is set to nothing
         .map(|text| text.parse::<PublicHost>().map_err(|e| ConfigError(format!("--public-host {text}: {e}"))))
         .collect::<Result<_, _>>()?;
-    for origin in &args.cors_origin {
+    let cors_origins: Vec<String> = args.cors_origin.iter().filter(|origin| !origin.is_empty()).cloned().collect();
+    for origin in &cors_origins {
         if origin != "*" && !app::is_origin(origin) {
             return Err(ConfigError(format!(
                 "--cors-origin {origin}: write an origin such as https://app.example, or *"
             )));
         }
     }
-    Ok(Settings {
-        access_key,
-        clock_skew,
-        public_hosts,
-        cors_origins: args.cors_origin.clone(),
-        explain_auth: args.explain_auth,
-    })
+    Ok(Settings { access_key, clock_skew, public_hosts, cors_origins, explain_auth: args.explain_auth })
 }
 
 /// Holds the data folder against a second instance, which would write the same endpoint.json.

@@ -302,3 +302,28 @@ async fn a_key_that_was_broken_into_lines_is_whole_again() {
     assert_eq!(get(&data_dir, "/rooms").await.status, 200);
     service.stop();
 }
+
+#[tokio::test]
+async fn that_nobody_reads_what_it_says_does_not_end_it() {
+    let data_dir = DataDir::new();
+    let mut child = command(data_dir.path(), &[]).stderr(std::process::Stdio::null()).spawn().unwrap();
+    drop(child.stdout.take());
+
+    while data_dir.endpoint().is_none() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::yield_now();
+    }
+
+    make_room(&data_dir).await;
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_list_that_is_set_to_nothing_is_not_set() {
+    let data_dir = DataDir::new();
+    let mut command = command(data_dir.path(), &[]);
+    command.env("ROOMKEEPER_PUBLIC_HOST", "").env("ROOMKEEPER_CORS_ORIGIN", "");
+
+    assert_eq!(Service::spawn(command).stop().status.code(), Some(0));
+}

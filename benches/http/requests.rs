@@ -1,0 +1,121 @@
+//! What is asked: whole requests, signed before anything is measured, with ids that vary.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use roomkeeper::clock::Clock;
+use roomkeeper::store::pool;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::ROOMS;
+use crate::processes::Service;
+
+/// What is measured; the name is also that of its file in `benches/pgbench`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    Get,
+    List,
+    Create,
+    Patch,
+}
+
+/// The first of the rooms that there are: older than any that the service makes.
+const FIRST_ROOM: i64 = 994_000_000_000_000_000;
+
+impl Operation {
+    pub const ALL: [Self; 4] = [Self::Get, Self::List, Self::Create, Self::Patch];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Create => "create",
+            Self::Patch => "patch",
+        }
+    }
+
+    /// True if the same request twice is not the same work.
+    pub fn writes(self) -> bool {
+        matches!(self, Self::Create | Self::Patch)
+    }
+
+    /// More than a run uses up: a create that came again would only be remembered.
+    fn count(self) -> usize {
+        match self {
+            Self::Get | Self::List => 20_000,
+            Self::Create | Self::Patch => 120_000,
+        }
+    }
+}
+
+/// Fills the database with rooms, and gives the resource that has them.
+pub async fn fill(url: &str) -> Result<Uuid, Box<dyn std::error::Error>> {
+    let pool = pool::pool(pool::options_from_url(url)?);
+    let resource = sqlx::query_scalar("SELECT id FROM resources").fetch_one(&pool).await?;
+    // In parts, as a statement may take 5 s.
+    for part in 0..10 {
+        sqlx::query(
+            "INSERT INTO rooms (resource_id, id, created_at, valid_from, valid_until, pstn_dial_out_enabled,
+                                participant_count, roster_version)
+             SELECT $1, $2 + n, now(), now(), now() + interval '100 days', false, 0, 0
+             FROM generate_series($3::bigint, $4::bigint) AS n",
+        )
+        .bind(resource)
+        .bind(FIRST_ROOM)
+        .bind(part * ROOMS / 10)
+        .bind((part + 1) * ROOMS / 10 - 1)
+        .execute(&pool)
+        .await?;
+    }
+    sqlx::query("ANALYZE").execute(&pool).await?;
+    pool.close().await;
+    Ok(resource)
+}
+
+/// Whole requests, each different where it writes.
+pub fn signed(operation: Operation, service: &Service) -> Vec<Vec<u8>> {
+    let key = STANDARD.decode(&service.access_key).unwrap_or_default();
+    let mac = Hmac::<Sha256>::new_from_slice(&key).unwrap_or_else(|_| unreachable!("any length will do"));
+    let date = httpdate::fmt_http_date(Clock::system().now().into());
+    let room = |n: usize| FIRST_ROOM + (n as i64 * 7_919) % ROOMS;
+    let user = || format!("8:acs:11111111-2222-3333-4444-555555555555_{}", Uuid::new_v4());
+    (0..operation.count())
+        .map(|n| {
+            let (method, path, body, more) = match operation {
+                Operation::Get => ("GET", format!("/rooms/{}", room(n)), String::new(), String::new()),
+                Operation::List => ("GET", "/rooms".to_owned(), String::new(), String::new()),
+                Operation::Create => {
+                    let roster = format!(
+                        r#"{{"participants":{{"{}":{{"role":"Presenter"}},"{}":{{}},"{}":{{}}}}}}"#,
+                        user(),
+                        user(),
+                        user()
+                    );
+                    let repeat = format!(
+                        "Repeatability-Request-ID: {}\r\nRepeatability-First-Sent: {date}\r\nContent-Type: application/json\r\n",
+                        Uuid::new_v4()
+                    );
+                    ("POST", "/rooms".to_owned(), roster, repeat)
+                }
+                Operation::Patch => {
+                    let roster = format!(r#"{{"participants":{{"{}":{{"role":"Consumer"}}}}}}"#, user());
+                    let kind = "Content-Type: application/merge-patch+json\r\n".to_owned();
+                    ("PATCH", format!("/rooms/{}/participants", room(n)), roster, kind)
+                }
+            };
+            let target = format!("{path}?api-version=2025-03-13");
+            let hash = STANDARD.encode(Sha256::digest(&body));
+            let host = service.address;
+            let text = format!("{method}\n{target}\n{date};{host};{hash}");
+            let signature = STANDARD.encode(mac.clone().chain_update(text).finalize().into_bytes());
+            format!(
+                "{method} {target} HTTP/1.1\r\nHost: {host}\r\nx-ms-date: {date}\r\nx-ms-content-sha256: {hash}\r\n\
+                 Authorization: HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature={signature}\r\n\
+                 {more}Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .into_bytes()
+        })
+        .collect()
+}
