@@ -45,7 +45,7 @@ pub enum ServiceError {
 }
 
 /// An operation that the database has not done by then is given up: its answer of 503 is due within 2 s.
-const PATIENCE: Duration = Duration::from_millis(1_800);
+const PATIENCE: Duration = Duration::from_millis(1_600);
 /// How often a transaction that lost against another is run.
 const ATTEMPTS: usize = 5;
 

@@ -18,7 +18,7 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!();
 /// The most connections of one process.
 const CONNECTIONS: u32 = 20;
 /// How long a request waits for a connection: an answer of 503 is due within 2 s.
-const ACQUIRE: Duration = Duration::from_millis(1_500);
+const ACQUIRE: Duration = Duration::from_millis(1_400);
 /// A connection that rested longer is asked whether it still lives, before a request is sent on it.
 const RESTED: Duration = Duration::from_secs(1);
 /// How long its answer may take. Then another connection is tried, within the same wait.
