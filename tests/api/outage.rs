@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use roomkeeper::store::embedded::Cluster;
 use roomkeeper::store::pool;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::watch;
@@ -22,14 +23,20 @@ async fn start(folder: &Path) -> Cluster {
     spawn_blocking(move || Cluster::start(&settings).unwrap()).await.unwrap()
 }
 
-#[tokio::test]
-async fn a_database_that_is_gone_makes_503_in_time_and_recovers_by_itself() {
+/// A service on a cluster that no other test uses, so that it can be stopped.
+async fn on_its_own_cluster() -> (TempDir, Cluster, TestApp) {
     let folder = tempfile::Builder::new().prefix("rk").tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let cluster = start(&folder.path().join("pg")).await;
     let database = cluster.connect_options("postgres");
     pool::migrate(&database).await.unwrap();
     let app = Setup { database: Some(database), ..Setup::default() }.start().await;
+    (folder, cluster, app)
+}
+
+#[tokio::test]
+async fn a_database_that_is_gone_makes_503_in_time_and_recovers_by_itself() {
+    let (folder, cluster, app) = on_its_own_cluster().await;
     let room = app.room_with(json!({ ANN: {} })).await;
     let path = format!("/rooms/{room}");
 
@@ -150,12 +157,7 @@ async fn connections_that_go_silent_are_given_up_and_replaced() {
 
 #[tokio::test]
 async fn a_database_whose_processes_are_stopped_makes_503_in_time_and_recovers() {
-    let folder = tempfile::Builder::new().prefix("rk").tempdir_in("/tmp").unwrap();
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let cluster = start(&folder.path().join("pg")).await;
-    let database = cluster.connect_options("postgres");
-    pool::migrate(&database).await.unwrap();
-    let app = Setup { database: Some(database), ..Setup::default() }.start().await;
+    let (folder, cluster, app) = on_its_own_cluster().await;
     let room = format!("/rooms/{}", app.room(json!({})).await);
     let processes = processes_in(&folder.path().join("pg/data"));
     let signal_all = |signal| processes.iter().for_each(|pid| kill(*pid, signal).unwrap());
