@@ -1,5 +1,6 @@
 //! The service put together: database, keys, routes and listeners.
 
+mod docs;
 pub mod document;
 pub mod keys;
 
@@ -76,6 +77,7 @@ pub fn serve(
             .configure(health::routes)
             .configure(acs::routes)
             .service(web::resource("/openapi.yaml").route(web::get().to(document::get)))
+            .configure(docs::routes)
             .default_service(acs::no_route())
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
             .wrap(TracingLogger::<RequestSpan>::new())

@@ -2,6 +2,7 @@
 
 mod auth;
 mod cors;
+mod docs;
 mod errors;
 mod explain;
 mod health;

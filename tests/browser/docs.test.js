@@ -1,0 +1,50 @@
+// The page at /docs, in a real browser.
+import assert from "node:assert/strict";
+import { after, afterEach, beforeEach, test } from "node:test";
+import { open, start } from "./support.js";
+
+const server = await start();
+after(() => server.stop());
+
+let browser;
+beforeEach(async () => {
+  browser = await open();
+});
+afterEach(() => browser.close());
+
+test("the page shows every operation of openapi.yaml", async () => {
+  const { page, complaints } = browser;
+  const document = await (await fetch(`${server.http}/openapi.yaml`)).text();
+  const operations = document.match(/^ +operationId: .*$/gm).map((line) => line.split(": ")[1]);
+
+  await page.goto(`${server.http}/docs`);
+  await page.locator(".opblock").first().waitFor();
+
+  assert.match(await page.locator(".info .title").innerText(), /^Roomkeeper/);
+  const shown = await page.locator(".opblock").evaluateAll((blocks) => blocks.map((block) => block.id));
+  const missing = operations.filter((id) => !shown.some((block) => block.endsWith(`-${id}`)));
+  assert.deepEqual([missing, shown.length], [[], operations.length]);
+  assert.deepEqual(complaints, []);
+});
+
+test("an operation opens and shows its parameters and answers", async () => {
+  const { page, complaints } = browser;
+
+  await page.goto(`${server.http}/docs/`);
+  await page.locator("#operations-Rooms-Rooms_Create .opblock-summary-control").click();
+
+  const opened = page.locator("#operations-Rooms-Rooms_Create .opblock-body");
+  await opened.getByText("Repeatability-Request-ID").first().waitFor();
+  const statuses = await opened.locator(".response-col_status").allInnerTexts();
+  assert.ok(["201", "400", "412"].every((status) => statuses.some((told) => told.startsWith(status))), String(statuses));
+  assert.deepEqual(complaints, []);
+});
+
+test("the page asks nobody but the service that it comes from", async () => {
+  const { page, requests } = browser;
+
+  await page.goto(`${server.http}/docs/`, { waitUntil: "networkidle" });
+
+  assert.ok(requests.includes(`${server.http}/openapi.yaml`), String(requests));
+  assert.deepEqual(requests.filter((url) => !url.startsWith(`${server.http}/`) && !url.startsWith("data:")), []);
+});
