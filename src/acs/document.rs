@@ -1,15 +1,19 @@
 //! This protocol's part of `openapi.yaml`: what stands with the handlers, and what holds for all of them.
 
 use serde_json::{Value, json};
-use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::header::{Header, HeaderBuilder};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Object, Ref, RefOr, Required, Response, ResponseBuilder};
-use utoipa::{Modify, OpenApi};
+use utoipa::{Modify, OpenApi, ToSchema as _};
 
+use super::error::ErrorBody;
+use super::refusals::{self, Refusal};
 use super::version::Api;
-use super::{error, identities, jwks, participants, rooms};
+use super::{error, identities, jwks, names, participants, rooms};
 use crate::http::body;
 
 /// Every operation of the protocol.
@@ -62,54 +66,6 @@ const SIGNED: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// How any signed operation can be refused: status, code, message, and when.
-const REFUSALS: [(&str, &str, &str, &str); 8] = [
-    (
-        "400",
-        "BadRequest",
-        "The request could not be understood by the server due to malformed syntax.",
-        "What the request names can't be: its api-version, a parameter, or something in its body. Nothing was changed.",
-    ),
-    (
-        "401",
-        "Denied",
-        "Denied by the resource provider.",
-        "The signature is missing, fits no access key of the service, or is dated too far from its time; or the user is \
-         not one of the resource (`IdentityNotOwned`).",
-    ),
-    ("404", "NotFound", "The server cannot find the requested resource.", "There is no such room."),
-    (
-        "408",
-        "RequestTimeout",
-        "The body did not arrive in time. Send the request again.",
-        "The body did not arrive within 30 seconds.",
-    ),
-    (
-        "413",
-        "PayloadTooLarge",
-        "The body is larger than 1 MiB, the most that this service reads.",
-        "The body is larger than 1 MiB.",
-    ),
-    (
-        "415",
-        "UnsupportedMediaType",
-        "The Content-Type must be application/json, without a Content-Encoding.",
-        "The body is of another media type, or compressed.",
-    ),
-    (
-        "500",
-        "InternalServerError",
-        "The server failed. The log has the reason, under the x-ms-request-id of this answer.",
-        "A fault of the service.",
-    ),
-    (
-        "503",
-        "ServiceUnavailable",
-        "The service is not available for the moment. Try again.",
-        "The database is away, or the service overloaded.",
-    ),
-];
-
 impl Modify for EveryOperation {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
@@ -117,17 +73,19 @@ impl Modify for EveryOperation {
             let header = ApiKeyValue::with_description(header, description);
             components.add_security_scheme(scheme, SecurityScheme::ApiKey(ApiKey::Header(header)));
         }
-        for (status, code, message, description) in REFUSALS {
-            let mut refusal = refusal(description, &json!({ "error": { "code": code, "message": message } }));
-            add_headers(status, &mut refusal);
-            components.responses.insert(code.to_owned(), refusal.into());
+        names::add(components);
+        components.schemas.values_mut().for_each(describe_beside);
+        let refusals = refusals::all();
+        for refusal in &refusals {
+            components.responses.insert(refusal.name.to_owned(), response(refusal).into());
         }
         for (path, item) in &mut document.paths.paths {
             for operation in [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten() {
                 if path.starts_with("/.well-known") {
+                    add_headers_to_all(operation);
                     operation.security = Some(vec![SecurityRequirement::default()]);
                 } else {
-                    complete(path, operation);
+                    complete(path, operation, &refusals);
                 }
             }
         }
@@ -135,46 +93,51 @@ impl Modify for EveryOperation {
 }
 
 /// What every signed operation takes, and how each can be refused.
-fn complete(path: &str, operation: &mut Operation) {
+fn complete(path: &str, operation: &mut Operation, refusals: &[Refusal]) {
     let every_part = SIGNED
         .iter()
         .fold(SecurityRequirement::default(), |parts, (scheme, ..)| parts.add::<_, [String; 0], String>(*scheme, []));
     operation.security = Some(vec![every_part]);
 
     let parameters = operation.parameters.get_or_insert_default();
+    parameters.iter_mut().for_each(absent_is_not_null);
+    let is_repeatable = parameters
+        .iter()
+        .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "Repeatability-Request-ID"));
     parameters.push(api_version(Api::of(path)).into());
     parameters.push(
         header_parameter("x-ms-client-request-id", "An id of the client's own, which the answer repeats.").into(),
     );
 
-    for (status, response) in &mut operation.responses.responses {
-        if let RefOr::T(response) = response {
-            add_headers(status, response);
-        }
-    }
+    add_headers_to_all(operation);
     // No body at all is an empty object; a token, though, is always for something.
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         let is_optional = !path.ends_with("/:issueAccessToken");
         body.required = Some(if is_optional { Required::False } else { Required::True });
     }
     let (has_body, names_room) = (operation.request_body.is_some(), path.contains("{roomId}"));
-    for (status, code, ..) in REFUSALS {
-        if (status != "415" || has_body) && (status != "404" || names_room) {
-            let refusal = RefOr::Ref(Ref::from_response_name(code));
-            operation.responses.responses.entry(status.to_owned()).or_insert(refusal);
+    for refusal in refusals {
+        let can_be = match refusal.name {
+            "UnsupportedMediaType" => has_body,
+            "NotFound" => names_room,
+            "PreconditionFailed" => is_repeatable,
+            _ => true,
+        };
+        if can_be {
+            let named = RefOr::Ref(Ref::from_response_name(refusal.name));
+            operation.responses.responses.insert(refusal.status(), named);
         }
     }
 }
 
 fn api_version(api: Api) -> utoipa::openapi::path::Parameter {
-    let versions: Vec<&str> = api.supported().split(", ").collect();
-    let latest = versions.last().copied().unwrap_or_default();
+    let latest = api.supported().split(", ").last().unwrap_or_default();
     ParameterBuilder::new()
         .name("api-version")
         .parameter_in(ParameterIn::Query)
         .required(Required::True)
         .description(Some("The version of the API that the client speaks."))
-        .schema(Some(Object::builder().schema_type(Type::String).enum_values(Some(versions.clone()))))
+        .schema(Some(Ref::from_schema_name(names::versions(api))))
         .example(Some(json!(latest)))
         .build()
 }
@@ -189,31 +152,86 @@ fn header_parameter(name: &str, description: &str) -> utoipa::openapi::path::Par
         .build()
 }
 
-fn refusal(description: &str, example: &Value) -> Response {
-    let content = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name("CommunicationErrorResponse")))
-        .example(Some(example.clone()))
-        .build();
-    ResponseBuilder::new().description(description).content("application/json", content).build()
+/// What a client leaves out is absent: a query or a header knows no null.
+fn absent_is_not_null(parameter: &mut RefOr<Parameter>) {
+    if let RefOr::T(Parameter { schema: Some(RefOr::T(Schema::Object(schema))), .. }) = parameter
+        && let SchemaType::Array(types) = &schema.schema_type
+        && let Some(kind) = types.iter().find(|kind| **kind != Type::Null)
+    {
+        schema.schema_type = SchemaType::Type(kind.clone());
+    }
 }
 
-/// The headers of every answer, and those of a refusal.
-fn add_headers(status: &str, response: &mut Response) {
-    let mut add = |name: &str, description: &str, schema: Object| {
-        let header = HeaderBuilder::new().description(Some(description)).schema(Some(Schema::Object(schema))).build();
-        response.headers.insert(name.to_owned(), header.into());
-    };
-    add("x-ms-request-id", "The id under which the service logs the request.", text());
-    add("x-ms-client-request-id", "The client's own id, if it sent one.", text());
-    add("ms-cv", "A correlation vector.", text());
-    add("api-supported-versions", "The versions that the service speaks, parted by commas.", text());
-    if status.starts_with(['4', '5']) {
-        add("x-ms-error-code", "The same as `error.code` in the body.", text());
+/// Moves what a member says of itself from beside a `$ref`, where many readers overlook it, to the member.
+fn describe_beside(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::Object(object)) = schema else { return };
+    for member in object.properties.values_mut() {
+        let RefOr::T(Schema::OneOf(member)) = member else { continue };
+        for item in &mut member.items {
+            if let RefOr::Ref(item) = item
+                && !item.description.is_empty()
+            {
+                member.description = Some(std::mem::take(&mut item.description));
+            }
+        }
     }
-    if status == "503" {
+}
+
+fn response(refusal: &Refusal) -> Response {
+    let examples = refusal.examples.iter().map(|(name, error)| {
+        let value = serde_json::to_value(error.body()).unwrap_or_default(); // texts alone: it can be written
+        (*name, ExampleBuilder::new().summary(error.to_string()).value(Some(value)).build())
+    });
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(ErrorBody::name())))
+        .examples_from_iter(examples)
+        .build();
+    let mut response = ResponseBuilder::new().description(refusal.when).content("application/json", content).build();
+    add_headers(&mut response);
+    let code = refusal.examples.first().map(|(_, error)| error.code());
+    let header = header("The same as `error.code` in the body.", text(), json!(code));
+    response.headers.insert("x-ms-error-code".to_owned(), required(header).into());
+    if refusal.status() == "503" {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
-        add("Retry-After", "When to try again, in seconds.", seconds);
+        let header = self::header("When to try again, in seconds.", seconds, json!(1));
+        response.headers.insert("Retry-After".to_owned(), required(header).into());
     }
+    response
+}
+
+fn add_headers_to_all(operation: &mut Operation) {
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            add_headers(response);
+        }
+    }
+}
+
+/// The headers of every answer; all but the client's own id are always there.
+fn add_headers(response: &mut Response) {
+    for header in response.headers.values_mut() {
+        if let RefOr::T(header) = header {
+            *header = required(header.clone());
+        }
+    }
+    let id = "4b7c5d3e-0d5a-4c39-8a51-6b0a2f6d6a3e";
+    let versions = "The versions that the service speaks, parted by commas.";
+    let mut add = |name: &str, header: Header| response.headers.insert(name.to_owned(), header.into());
+    add("x-ms-request-id", required(header("The id under which the service logs the request.", text(), json!(id))));
+    add("x-ms-client-request-id", header("The client's own id, if it sent one.", text(), json!("my-request-1")));
+    add("ms-cv", required(header("A correlation vector.", text(), json!("8c1V2n0sT0m3Qf0q1y9d7A.0"))));
+    add("api-supported-versions", required(header(versions, text(), json!("2024-04-15, 2025-03-13"))));
+}
+
+fn header(description: &str, schema: Object, example: Value) -> Header {
+    let header = HeaderBuilder::new().description(Some(description));
+    header.schema(Some(Schema::Object(schema))).example(Some(example)).build()
+}
+
+/// utoipa's headers have no field for it.
+fn required(mut header: Header) -> Header {
+    header.extensions = Some(Extensions::from_iter([("required", true)]));
+    header
 }
 
 fn text() -> Object {

@@ -169,6 +169,10 @@ pub struct ErrorView<'a> {
 }
 
 impl ApiError {
+    /// One of the headers by which a create can be sent again, without the other.
+    pub const REPEATABILITY_HALF: Self =
+        Self::Repeatability("Repeatability-Request-ID and Repeatability-First-Sent should be sent together.");
+
     /// The status and the code a client matches on: the one table of both.
     fn kind(&self) -> (StatusCode, &'static str) {
         match self {
@@ -197,12 +201,32 @@ impl ApiError {
         }
     }
 
+    /// What a program matches on.
+    pub fn code(&self) -> &'static str {
+        self.kind().1
+    }
+
     fn target(&self) -> Option<&str> {
         match self {
             Self::PageToken => Some("nextLink"),
             Self::Validation { target, .. } => Some(target),
             _ => None,
         }
+    }
+
+    /// What the client reads.
+    pub fn body(&self) -> ErrorBody<'_> {
+        let details = match self {
+            Self::Malformed(details) => details.as_slice(),
+            _ => &[],
+        };
+        let innererror = match self {
+            Self::Denied { explanation, .. } => explanation.as_deref(),
+            _ => None,
+        };
+        let error =
+            ErrorView { code: self.code(), message: self.to_string(), target: self.target(), details, innererror };
+        ErrorBody { error }
     }
 
     fn log(&self) {
@@ -226,17 +250,6 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         self.log();
         let (status, code) = self.kind();
-        let details = match self {
-            Self::Malformed(details) => details.as_slice(),
-            _ => &[],
-        };
-        let innererror = match self {
-            Self::Denied { explanation, .. } => explanation.as_deref(),
-            _ => None,
-        };
-        let body = ErrorBody {
-            error: ErrorView { code, message: self.to_string(), target: self.target(), details, innererror },
-        };
         let mut response = HttpResponse::build(status);
         response.insert_header(("x-ms-error-code", code));
         match self {
@@ -248,7 +261,7 @@ impl ResponseError for ApiError {
             }
             _ => {}
         }
-        response.json(body)
+        response.json(self.body())
     }
 }
 

@@ -21,6 +21,7 @@ use crate::auth::keyring::Keyring;
 pub struct Explanation {
     reason: String,
     /// `method`, `target`, `date`, `host`, `content hash`, `key`, or the name of a header; absent if it was not found.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     differs: Option<&'static str>,
     /// As a client would write it into x-ms-date.

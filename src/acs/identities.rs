@@ -4,7 +4,6 @@ use actix_web::web::{Bytes, Path, ThinData};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 use validator::Validate;
 
 use super::auth::Caller;
@@ -22,11 +21,14 @@ use crate::service::identities::TokenUser;
 
 /// A user to be made, with a token if scopes are given.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
-#[schema(as = CommunicationIdentityCreateRequest)]
+#[schema(
+    as = CommunicationIdentityCreateRequest,
+    examples(json!({ "createTokenWithScopes": ["voip", "chat"], "expiresInMinutes": 60 })),
+)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateIdentity {
     /// What the token is to be good for; without it, there is none.
-    #[schema(schema_with = scopes_schema)]
+    #[schema(value_type = Option<Vec<TokenScope>>, min_items = 1, max_items = 32)]
     #[validate(length(min = 1, max = 32))]
     create_token_with_scopes: Option<Vec<String>>,
     /// How long the token is to live; a day, if it is not given. With `createTokenWithScopes` only.
@@ -39,11 +41,11 @@ pub struct CreateIdentity {
 
 /// A token to be issued.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
-#[schema(as = CommunicationIdentityAccessTokenRequest)]
+#[schema(as = CommunicationIdentityAccessTokenRequest, examples(json!({ "scopes": ["voip"], "expiresInMinutes": 60 })))]
 #[serde(rename_all = "camelCase")]
 pub struct IssueAccessToken {
     /// What the token is to be good for.
-    #[schema(required, schema_with = scopes_schema)]
+    #[schema(required, value_type = Vec<TokenScope>, min_items = 1, max_items = 32)]
     #[validate(required, length(min = 1, max = 32))]
     scopes: Option<Vec<String>>,
     /// How long it is to live; a day, if it is not given.
@@ -70,7 +72,7 @@ pub struct CreatedIdentity {
 #[schema(as = CommunicationIdentity)]
 pub struct IdentityView {
     /// The raw id, by which rosters name the user.
-    #[schema(examples("8:acs:11111111-2222-3333-4444-555555555555_00000026-0000-1111-2222-333333333333"))]
+    #[schema(value_type = RawId)]
     id: String,
 }
 
@@ -80,7 +82,9 @@ pub struct IdentityView {
 #[serde(rename_all = "camelCase")]
 pub struct TokenView {
     /// A JWT (RS256), whose key is in `/.well-known/jwks.json`.
+    #[schema(examples("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"))]
     token: String,
+    /// When the token is over.
     expires_on: WireTime,
 }
 
@@ -129,7 +133,7 @@ pub async fn create(
     path = "/identities/{id}/:issueAccessToken",
     operation_id = "CommunicationIdentity_IssueAccessToken",
     tag = "Identity",
-    params(("id" = String, Path, description = "The user's raw id.")),
+    params(("id" = RawId, Path, description = "The user's raw id.")),
     request_body(content = IssueAccessToken, content_type = "application/json"),
     responses((status = OK, description = "A new token; earlier ones stay good.", body = TokenView)),
 )]
@@ -155,7 +159,7 @@ pub async fn issue_access_token(
     path = "/identities/{id}/:revokeAccessTokens",
     operation_id = "CommunicationIdentity_RevokeAccessTokens",
     tag = "Identity",
-    params(("id" = String, Path, description = "The user's raw id.")),
+    params(("id" = RawId, Path, description = "The user's raw id.")),
     responses((status = NO_CONTENT, description = "Tokens issued until now are void.")),
 )]
 pub async fn revoke_access_tokens(
@@ -173,7 +177,7 @@ pub async fn revoke_access_tokens(
     path = "/identities/{id}",
     operation_id = "CommunicationIdentity_Delete",
     tag = "Identity",
-    params(("id" = String, Path, description = "The user's raw id.")),
+    params(("id" = RawId, Path, description = "The user's raw id.")),
     responses((status = NO_CONTENT, description = "The user is gone.")),
 )]
 pub async fn delete(
@@ -192,12 +196,6 @@ fn raw_id(text: &str) -> Result<RawId, ApiError> {
 
 fn scopes(given: &[String], target: &'static str) -> Result<Vec<TokenScope>, ApiError> {
     given.iter().map(|scope| scope.parse()).collect::<Result<_, _>>().map_err(|_| ApiError::scopes(target))
-}
-
-fn scopes_schema() -> Schema {
-    let names: Vec<&str> = TokenScope::ALL.iter().map(|scope| scope.as_str()).collect();
-    let scope = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
-    ArrayBuilder::new().items(scope).min_items(Some(1)).max_items(Some(32)).build().into()
 }
 
 fn lifetime(minutes: Option<i64>) -> Result<TokenLifetime, ApiError> {

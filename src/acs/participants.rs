@@ -1,17 +1,20 @@
 //! A room's roster: list and change (acs-rooms.md, R6 and R7).
 
+use std::borrow::Cow;
+
 use actix_web::web::{Bytes, Path, ThinData};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::auth::Caller;
 use super::body::{self, Entries, Unread};
 use super::error::{ApiError, Detail};
+use super::names;
 use super::version::Version;
-use crate::domain::raw_id::RawIdError;
+use crate::domain::raw_id::{RawId, RawIdError};
 use crate::domain::role::Role;
 use crate::domain::room_id::RoomId;
 use crate::domain::roster::{Participant, RosterChange};
@@ -26,7 +29,7 @@ pub type GivenRoster = Entries<Option<GivenParticipant>>;
 #[schema(as = ParticipantProperties)]
 pub struct GivenParticipant {
     /// Attendee, if it is not given.
-    #[schema(schema_with = role_schema)]
+    #[schema(value_type = Option<Role>)]
     role: Option<String>,
     #[schema(ignore)]
     #[serde(flatten)]
@@ -35,9 +38,16 @@ pub struct GivenParticipant {
 
 /// A merge patch of the roster. An object sets the role, or Attendee if it names none; null removes.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = UpdateParticipantsRequest)]
+#[schema(
+    as = UpdateParticipantsRequest,
+    examples(json!({
+        "participants": {
+            "8:acs:11111111-2222-3333-4444-555555555555_00000026-0000-1111-2222-333333333333": { "role": "Consumer" },
+            "8:acs:11111111-2222-3333-4444-555555555555_00000026-0000-1111-2222-444444444444": null,
+        },
+    })),
+)]
 pub struct PatchRoster {
-    #[schema(schema_with = roster_schema)]
     participants: Option<GivenRoster>,
     #[schema(ignore)]
     #[serde(flatten)]
@@ -50,9 +60,9 @@ pub struct PatchRoster {
 #[serde(rename_all = "camelCase")]
 pub struct ParticipantView<'a> {
     /// The raw id, in the spelling in which it was added.
-    #[schema(examples("8:acs:11111111-2222-3333-4444-555555555555_00000026-0000-1111-2222-333333333333"))]
+    #[schema(value_type = RawId)]
     raw_id: &'a str,
-    #[schema(schema_with = role_schema)]
+    #[schema(value_type = Role)]
     role: &'static str,
 }
 
@@ -80,25 +90,33 @@ pub fn roles(given: GivenRoster) -> Result<Vec<(String, Option<Role>)>, Vec<Deta
     if wrong.is_empty() { Ok(roles) } else { Err(wrong) }
 }
 
-/// How a roster is written: raw ids to objects, or to null.
-pub fn roster_schema() -> Schema {
-    let participant = OneOfBuilder::new()
-        .item(Ref::from_schema_name("ParticipantProperties"))
-        .item(ObjectBuilder::new().schema_type(Type::Null));
-    let map = ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
-        .description(Some(
-            "Raw ids of communication users (`8:acs:<guid>_<guid>`) to what they are to be: an object, which adds or changes; \
-             or null, which removes. At most 350 in a room.",
-        ))
-        .additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(participant.build().into()))));
-    map.build().into()
+impl PartialSchema for GivenRoster {
+    fn schema() -> RefOr<Schema> {
+        let participant = OneOfBuilder::new()
+            .item(Ref::from_schema_name(GivenParticipant::name()))
+            .item(ObjectBuilder::new().schema_type(Type::Null));
+        let map = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some(
+                "Raw ids of communication users to what they are to be: an object, which adds or changes; or null, which \
+                 removes.",
+            ))
+            .property_names(Some(names::raw_id_pattern()))
+            .additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(participant.build().into()))));
+        map.into()
+    }
 }
 
-fn role_schema() -> Schema {
-    let names: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build().into()
+impl ToSchema for GivenRoster {
+    fn name() -> Cow<'static, str> {
+        "Roster".into()
+    }
 }
+
+/// Nothing, in an object.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UpdateParticipantsResult)]
+pub struct Changed {}
 
 /// So many wrong roles are told in one answer.
 const DETAILS: usize = 20;
@@ -109,7 +127,7 @@ const DETAILS: usize = 20;
     path = "/rooms/{roomId}/participants",
     operation_id = "Participants_List",
     tag = "Rooms",
-    params(("roomId" = String, Path, description = "The room's id, of 16 to 18 digits.")),
+    params(("roomId" = RoomId, Path, description = "The room's id.")),
     responses((status = OK, description = "The roster, on one page.", body = ParticipantPage<'_>)),
 )]
 pub async fn list(
@@ -131,9 +149,9 @@ pub async fn list(
     path = "/rooms/{roomId}/participants",
     operation_id = "Participants_Update",
     tag = "Rooms",
-    params(("roomId" = String, Path, description = "The room's id, of 16 to 18 digits.")),
+    params(("roomId" = RoomId, Path, description = "The room's id.")),
     request_body(content = PatchRoster, content_type = "application/merge-patch+json"),
-    responses((status = OK, description = "Every change was made.", body = Object)),
+    responses((status = OK, description = "Every change was made.", body = Changed)),
 )]
 pub async fn update(
     ThinData(state): ThinData<State>,
@@ -157,5 +175,5 @@ pub async fn update(
         }
     }
     service::rosters::change(&state.ctx, caller.resource, room, &change).await?;
-    Ok(HttpResponse::Ok().json(serde_json::Map::new()))
+    Ok(HttpResponse::Ok().json(Changed {}))
 }

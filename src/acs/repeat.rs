@@ -23,9 +23,7 @@ pub fn read(
         (None, None) => return Ok(None),
         (Some(request), Some(first_sent)) => (request, first_sent),
         _ => {
-            return Err(ApiError::Repeatability(
-                "Repeatability-Request-ID and Repeatability-First-Sent should be sent together.",
-            ));
+            return Err(ApiError::REPEATABILITY_HALF);
         }
     };
     let request = request

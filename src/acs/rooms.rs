@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::auth::Caller;
 use super::body::Unread;
-use super::error::{ApiError, Detail, ErrorBody};
+use super::error::{ApiError, Detail};
 use super::participants::GivenRoster;
 use super::time::WireTime;
 use super::{Acs, body, page, participants, repeat};
@@ -25,7 +25,18 @@ use crate::service::rooms::NewRoom;
 
 /// A room to be made. Null counts as absent everywhere.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = CreateRoomRequest)]
+#[schema(
+    as = CreateRoomRequest,
+    examples(json!({
+        "participants": {
+            "8:acs:11111111-2222-3333-4444-555555555555_00000026-0000-1111-2222-333333333333": { "role": "Presenter" },
+            "8:acs:11111111-2222-3333-4444-555555555555_00000026-0000-1111-2222-444444444444": {},
+        },
+        "pstnDialOutEnabled": false,
+        "validFrom": "2026-11-21T01:00:00Z",
+        "validUntil": "2026-11-21T02:00:00Z",
+    })),
+)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateRoom {
     /// The first instant in which the room is open; now, if it is not given. At most 180 days from now.
@@ -34,7 +45,7 @@ pub struct CreateRoom {
     valid_until: Option<WireTime>,
     /// Whether calls in the room may dial out to phones; false, if it is not given.
     pstn_dial_out_enabled: Option<bool>,
-    #[schema(schema_with = participants::roster_schema)]
+    /// At most 350 in a room, unless the service is set to another number.
     participants: Option<GivenRoster>,
     #[schema(ignore)]
     #[serde(flatten)]
@@ -43,13 +54,17 @@ pub struct CreateRoom {
 
 /// Null leaves a member as it is, unlike in other merge patches: clients send it for what they do not change.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = UpdateRoomRequest)]
+#[schema(
+    as = UpdateRoomRequest,
+    examples(json!({ "validFrom": "2026-11-21T01:00:00Z", "validUntil": "2026-11-21T03:00:00Z" })),
+)]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateRoom {
     /// Together with `validUntil`, or not at all.
     valid_from: Option<WireTime>,
     /// Together with `validFrom`, or not at all.
     valid_until: Option<WireTime>,
+    /// Whether calls in the room may dial out to phones.
     pstn_dial_out_enabled: Option<bool>,
     #[schema(ignore)]
     #[serde(flatten)]
@@ -61,12 +76,14 @@ pub struct UpdateRoom {
 #[schema(as = CommunicationRoom)]
 #[serde(rename_all = "camelCase")]
 pub struct RoomView {
-    /// Eighteen digits.
-    #[schema(pattern = "^[0-9]{16,18}$", examples("994059547015701969"))]
+    #[schema(value_type = RoomId)]
     id: String,
     created_at: WireTime,
+    /// The first instant in which it is open.
     valid_from: WireTime,
+    /// The first instant in which it is over.
     valid_until: WireTime,
+    /// Whether calls in it may dial out to phones.
     pstn_dial_out_enabled: bool,
 }
 
@@ -90,7 +107,11 @@ pub struct RoomPage {
     #[schema(max_items = 30)]
     value: Vec<RoomView>,
     /// Where the next page is; absent on the last.
-    #[schema(nullable = false, format = "uri")]
+    #[schema(
+        nullable = false,
+        format = "uri",
+        examples("http://127.0.0.1:8080/rooms?api-version=2025-03-13&nextLink=OTk0MDU5NTQ3MDE1NzAxOTY5")
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     next_link: Option<String>,
 }
@@ -105,8 +126,18 @@ pub struct RoomPage {
     operation_id = "Rooms_Create",
     tag = "Rooms",
     params(
-        ("Repeatability-Request-ID" = Option<uuid::Uuid>, Header, description = "What the request is known by when it comes again."),
-        ("Repeatability-First-Sent" = Option<String>, Header, description = "When it was sent first, as in `Sat, 21 Nov 2026 01:07:52 GMT`. Together with the id, or not at all."),
+        (
+            "Repeatability-Request-ID" = Option<uuid::Uuid>,
+            Header,
+            description = "What the request is known by when it comes again.",
+            example = "6f0c0a52-0a3c-4f7c-9d7c-2f4d3f3a1b11",
+        ),
+        (
+            "Repeatability-First-Sent" = Option<String>,
+            Header,
+            description = "When it was sent first, an HTTP date. Together with the id, or not at all.",
+            example = "Sat, 21 Nov 2026 01:07:52 GMT",
+        ),
     ),
     request_body(content = CreateRoom, content_type = "application/json"),
     responses(
@@ -118,11 +149,6 @@ pub struct RoomPage {
                 ("Location" = String, description = "The room's id."),
                 ("Repeatability-Result" = String, description = "`accepted`"),
             ),
-        ),
-        (
-            status = PRECONDITION_FAILED,
-            description = "`Repeatability-First-Sent` lies outside the 24 hours for which answers are remembered.",
-            body = ErrorBody<'_>,
         ),
     ),
 )]
@@ -186,7 +212,12 @@ fn render(room: &Room) -> Vec<u8> {
     path = "/rooms",
     operation_id = "Rooms_List",
     tag = "Rooms",
-    params(("nextLink" = Option<String>, Query, description = "Which page; taken from the `nextLink` of the page before.")),
+    params((
+        "nextLink" = Option<String>,
+        Query,
+        description = "Which page; taken from the `nextLink` of the page before.",
+        example = "OTk0MDU5NTQ3MDE1NzAxOTY5",
+    )),
     responses((status = OK, description = "A page of at most 30 rooms.", body = RoomPage)),
 )]
 pub async fn list(
@@ -207,7 +238,7 @@ pub async fn list(
     path = "/rooms/{roomId}",
     operation_id = "Rooms_Get",
     tag = "Rooms",
-    params(("roomId" = String, Path, description = "The room's id, of 16 to 18 digits.")),
+    params(("roomId" = RoomId, Path, description = "The room's id.")),
     responses((status = OK, description = "The room.", body = RoomView)),
 )]
 pub async fn get(
@@ -226,7 +257,7 @@ pub async fn get(
     path = "/rooms/{roomId}",
     operation_id = "Rooms_Update",
     tag = "Rooms",
-    params(("roomId" = String, Path, description = "The room's id, of 16 to 18 digits.")),
+    params(("roomId" = RoomId, Path, description = "The room's id.")),
     request_body(content = UpdateRoom, content_type = "application/merge-patch+json"),
     responses((status = OK, description = "The room as it is now.", body = RoomView)),
 )]
@@ -258,7 +289,7 @@ pub async fn update(
     path = "/rooms/{roomId}",
     operation_id = "Rooms_Delete",
     tag = "Rooms",
-    params(("roomId" = String, Path, description = "The room's id, of 16 to 18 digits.")),
+    params(("roomId" = RoomId, Path, description = "The room's id.")),
     responses((status = NO_CONTENT, description = "The room is gone.")),
 )]
 pub async fn delete(

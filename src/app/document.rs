@@ -3,15 +3,24 @@
 use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
+use chrono::{DateTime, NaiveDate};
 use utoipa::OpenApi;
 
 use crate::acs;
 use crate::http::health;
 
-/// Rooms for backends: the Rooms API of Azure Communication Services, and of its Identity API what rooms need.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Roomkeeper", license(name = "not decided yet", identifier = "LicenseRef-undecided")),
+    info(
+        title = "Roomkeeper",
+        description = "Rooms for backends: the Rooms API of Azure Communication Services, and of its Identity API what \
+                       rooms need.\n\nRequests are signed with an access key. A body is JSON of at most 1 MiB, and has \
+                       30 seconds to arrive. Every refusal has a body with a code for programs, which stands in the \
+                       header `x-ms-error-code` too, and a message for people. A path that is not here is answered \
+                       with 404 (`NotFound`), a method that is not here with 405 (`MethodNotAllowed`) and the header \
+                       `Allow`; 503 is worth another try after as many seconds as `Retry-After` says.",
+        license(name = "not decided yet", identifier = "LicenseRef-undecided"),
+    ),
     servers((url = "http://127.0.0.1:8080", description = "As the service listens unless it is told otherwise.")),
 )]
 struct Service;
@@ -27,17 +36,12 @@ pub fn yaml() -> Result<String, String> {
     document.to_yaml().map(|text| quote_dates(&text)).map_err(|e| e.to_string())
 }
 
-/// Versions look like dates, and readers of YAML 1.1 would take them for some.
+/// Versions look like dates, and readers of YAML 1.1 would take them for some, and examples of instants too.
 fn quote_dates(text: &str) -> String {
-    let quoted = |line: &str| {
-        let at = line.rfind(' ').map_or(0, |blank| blank + 1);
-        let word = &line[at..];
-        let is_date = word.len() == 10
-            && word.bytes().enumerate().all(|(i, b)| match i {
-                4 | 7 => b == b'-',
-                _ => b.is_ascii_digit(),
-            });
-        if is_date { format!("{}'{word}'\n", &line[..at]) } else { format!("{line}\n") }
+    let is_date = |word: &str| word.parse::<NaiveDate>().is_ok() || DateTime::parse_from_rfc3339(word).is_ok();
+    let quoted = |line: &str| match line.rsplit_once(' ') {
+        Some((before, word)) if before.ends_with([':', '-']) && is_date(word) => format!("{before} '{word}'\n"),
+        _ => format!("{line}\n"),
     };
     text.lines().map(quoted).collect()
 }

@@ -1,10 +1,11 @@
 //! Whether the process lives, and whether it can work: for probes, without a key.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER};
 use actix_web::web::{self, ServiceConfig, ThinData};
-use serde_json::json;
-use utoipa::OpenApi;
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
 use super::State;
 use crate::service;
@@ -20,6 +21,25 @@ pub fn routes(config: &mut ServiceConfig) {
 #[openapi(paths(live, ready), tags((name = "Health", description = "For probes, without a key.")))]
 pub struct Document;
 
+/// What a probe reads.
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    status: Status,
+    /// Why it is not ready.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HealthStatus)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Live,
+    Ready,
+    Unavailable,
+}
+
 /// 200 as long as the process answers at all.
 #[utoipa::path(
     get,
@@ -27,10 +47,16 @@ pub struct Document;
     operation_id = "Health_Live",
     tag = "Health",
     security(()),
-    responses((status = OK, description = "The process lives.", body = Object, example = json!({ "status": "live" }))),
+    responses((
+        status = OK,
+        description = "The process lives.",
+        body = Health,
+        headers(("Cache-Control" = String, description = "`no-store`")),
+        example = json!({ "status": "live" }),
+    )),
 )]
 async fn live() -> HttpResponse {
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({ "status": "live" }))
+    answer(StatusCode::OK, Status::Live, None)
 }
 
 /// 200 if the database answers, else 503.
@@ -41,25 +67,40 @@ async fn live() -> HttpResponse {
     tag = "Health",
     security(()),
     responses(
-        (status = OK, description = "The service can work.", body = Object, example = json!({ "status": "ready" })),
+        (
+            status = OK,
+            description = "The service can work.",
+            body = Health,
+            headers(("Cache-Control" = String, description = "`no-store`")),
+            example = json!({ "status": "ready" }),
+        ),
         (
             status = SERVICE_UNAVAILABLE,
             description = "The database does not answer.",
-            body = Object,
-            headers(("Retry-After" = u32, description = "When to try again, in seconds.")),
+            body = Health,
+            headers(
+                ("Cache-Control" = String, description = "`no-store`"),
+                ("Retry-After" = u32, description = "When to try again, in seconds."),
+            ),
             example = json!({ "status": "unavailable", "reason": "the database does not answer" }),
         ),
     ),
 )]
 async fn ready(ThinData(state): ThinData<State>) -> HttpResponse {
     match service::health::ready(&state.ctx).await {
-        Ok(()) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({ "status": "ready" })),
+        Ok(()) => answer(StatusCode::OK, Status::Ready, None),
         Err(error) => {
             tracing::warn!(error = ?error, "not ready");
-            HttpResponse::ServiceUnavailable()
-                .insert_header((CACHE_CONTROL, "no-store"))
-                .insert_header((RETRY_AFTER, "1"))
-                .json(json!({ "status": "unavailable", "reason": "the database does not answer" }))
+            answer(StatusCode::SERVICE_UNAVAILABLE, Status::Unavailable, Some("the database does not answer"))
         }
     }
+}
+
+fn answer(code: StatusCode, status: Status, reason: Option<&'static str>) -> HttpResponse {
+    let mut answer = HttpResponse::build(code);
+    answer.insert_header((CACHE_CONTROL, "no-store"));
+    if code == StatusCode::SERVICE_UNAVAILABLE {
+        answer.insert_header((RETRY_AFTER, "1"));
+    }
+    answer.json(Health { status, reason })
 }
