@@ -3,6 +3,7 @@
 mod auth;
 mod cors;
 mod docs;
+mod document;
 mod errors;
 mod explain;
 mod health;

@@ -24,7 +24,11 @@ pub struct Request {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     signed: bool,
+    check: Option<Check>,
 }
+
+/// Looks at each answer, with the method and the target of its request.
+pub type Check = fn(&str, &str, &Answer);
 
 impl Request {
     /// A signed request. The api-version is added unless the path has a query of its own.
@@ -41,7 +45,14 @@ impl Request {
             headers: Vec::new(),
             body: Vec::new(),
             signed: true,
+            check: None,
         }
+    }
+
+    /// Has the answer checked as it is read.
+    pub fn checked(mut self, check: Check) -> Self {
+        self.check = Some(check);
+        self
     }
 
     /// A body of JSON, with the media type that the clients send.
@@ -97,7 +108,11 @@ impl Request {
             sent.and(read)?;
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(Answer::read(&answer))
+        let answer = Answer::read(&answer);
+        if let Some(check) = self.check {
+            check(&self.method, &self.target, &answer);
+        }
+        Ok(answer)
     }
 
     fn wire(&self) -> Vec<u8> {

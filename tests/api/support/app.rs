@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Answer, KEY, Request, StatusCode, postgres};
+use super::{Answer, KEY, Request, StatusCode, document, postgres};
 
 /// When the clock of a test stands at first.
 pub const NOW: &str = "2026-11-21T01:07:52.123456Z";
@@ -77,8 +77,9 @@ impl TestApp {
         self.clock.now()
     }
 
+    /// A request whose answer has to be one that openapi.yaml describes.
     pub fn request(&self, method: &str, path: &str) -> Request {
-        Request::new(self.address, self.now(), method, path)
+        Request::new(self.address, self.now(), method, path).checked(document::check)
     }
 
     pub async fn get(&self, path: &str) -> Answer {

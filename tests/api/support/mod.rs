@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 mod app;
+pub mod document;
 mod postgres;
 
 pub use crate::wire::{Answer, KEY, Request, authorization, hash, http_date, sign};
