@@ -142,7 +142,7 @@ pub struct DatabaseArgs {
 #[derive(Debug, Args)]
 pub struct FolderArgs {
     /// Where the private Postgres, the certificates and endpoint.json are kept
-    /// [default: /var/lib/roomkeeper for root, roomkeeper in the XDG data folder for others]
+    /// [default: /var/lib/roomkeeper for root, ~/.local/share/roomkeeper for others]
     #[arg(long, env = "ROOMKEEPER_DATA_DIR", value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
     /// The folder of the Postgres programs (initdb, pg_ctl, postgres) that run the private Postgres
