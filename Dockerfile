@@ -35,8 +35,8 @@ USER 10001:10001
 VOLUME /var/lib/roomkeeper
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# bash speaks TCP by itself, so nothing has to be installed. An unready service answers within 2 s.
+# An unready service answers within 2 s.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET /health/ready HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [ \"$status\" = 200 ]"]
+    CMD ["/usr/local/bin/roomkeeper", "health"]
 ENTRYPOINT ["/usr/local/bin/roomkeeper"]
 CMD ["serve"]

@@ -35,6 +35,8 @@ pub enum Command {
     RotateSigningKey(CommandArgs),
     /// Run the private Postgres alone: print its URL, and keep it until stopped.
     Postgres(PostgresArgs),
+    /// Ask a service that runs whether it can work; exit code 0 if it can, else 1.
+    Health(HealthArgs),
     /// Print openapi.yaml, the description of the API.
     Openapi,
     /// Print the version.
@@ -140,11 +142,26 @@ pub struct DatabaseArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct FolderArgs {
+pub struct HealthArgs {
+    /// Where it listens [default: as it says in the data folder]
+    #[arg(long, value_name = "URL", value_parser = plain_url)]
+    pub url: Option<String>,
+    #[command(flatten)]
+    pub data: DataDirArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DataDirArgs {
     /// Where the private Postgres, the certificates and endpoint.json are kept
     /// [default: /var/lib/roomkeeper for root, ~/.local/share/roomkeeper for others]
     #[arg(long, env = "ROOMKEEPER_DATA_DIR", value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct FolderArgs {
+    #[command(flatten)]
+    pub data: DataDirArgs,
     /// The folder of the Postgres programs (initdb, pg_ctl, postgres) that run the private Postgres
     /// [default: the newest of Debian's, then the PATH]
     #[arg(long, env = "ROOMKEEPER_POSTGRES_BIN", value_name = "FOLDER")]
@@ -201,6 +218,13 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
+fn plain_url(text: &str) -> Result<String, String> {
+    match text.strip_prefix("http://") {
+        Some(host) if !host.is_empty() => Ok(text.to_owned()),
+        _ => Err("write a URL such as http://127.0.0.1:8080".to_owned()),
+    }
+}
+
 fn address_or_off(text: &str) -> Result<AddressOrOff, String> {
     match text {
         "off" => Ok(AddressOrOff(None)),
@@ -242,7 +266,7 @@ fn names_this_machine(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
-impl FolderArgs {
+impl DataDirArgs {
     /// The data folder, absolute.
     ///
     /// # Errors

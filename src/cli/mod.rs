@@ -1,6 +1,7 @@
 //! The commands, and how the process starts and ends (design, section 1).
 
 mod database;
+mod health;
 mod serve;
 
 use std::ffi::OsString;
@@ -45,6 +46,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Some(Command::Sweep(args)) => sweep(args).await,
             Some(Command::RotateSigningKey(args)) => rotate_signing_key(args).await,
             Some(Command::Postgres(args)) => postgres(args).await,
+            Some(Command::Health(args)) => health::health(&args, is_root()).map(|()| say("ready")),
             Some(Command::Openapi) => {
                 say(&app::document::yaml().map_err(anyhow::Error::msg)?);
                 Ok(())
@@ -149,14 +151,18 @@ async fn postgres(args: PostgresArgs) -> anyhow::Result<()> {
 
 /// The data folder, made if it is not there. The private cluster's user has to pass through root's.
 fn data_dir(args: &FolderArgs) -> anyhow::Result<PathBuf> {
-    let is_root = nix::unistd::Uid::effective().is_root();
-    let folder = args.folder(is_root)?;
+    let is_root = is_root();
+    let folder = args.data.folder(is_root)?;
     DirBuilder::new()
         .recursive(true)
         .mode(if is_root { 0o755 } else { 0o700 })
         .create(&folder)
         .with_context(|| format!("the data folder {}", folder.display()))?;
     Ok(folder)
+}
+
+fn is_root() -> bool {
+    nix::unistd::Uid::effective().is_root()
 }
 
 fn start_log(args: &LogArgs) -> Result<(), ConfigError> {

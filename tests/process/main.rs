@@ -3,6 +3,7 @@
 mod cluster;
 mod configuration;
 mod crash;
+mod health;
 mod lifecycle;
 mod replicas;
 mod service;
