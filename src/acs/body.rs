@@ -13,7 +13,10 @@ use serde::{Deserialize, Deserializer};
 
 use super::error::{ApiError, Detail};
 
-const JSON: &str = "application/json";
+/// What a body is.
+pub const JSON: &str = "application/json";
+/// What the body of a patch may be, for people.
+pub const JSON_TO_PATCH: &str = "application/merge-patch+json or application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// Reads a body of JSON. None at all is an empty object, whatever its type.
@@ -39,7 +42,7 @@ fn check_media_type(req: &HttpRequest) -> Result<(), ApiError> {
     if known && plain {
         return Ok(());
     }
-    let expected = if is_patch { "application/merge-patch+json or application/json" } else { JSON };
+    let expected = if is_patch { JSON_TO_PATCH } else { JSON };
     Err(ApiError::UnsupportedMediaType { expected })
 }
 

@@ -1,13 +1,17 @@
 //! How an operation can be refused: the answers of `openapi.yaml`, with the errors that are answered so as examples.
 
 use actix_web::ResponseError as _;
+use chrono::TimeDelta;
 
+use super::body;
 use super::error::{ApiError, Detail, Fault};
 use crate::auth::AuthError;
 use crate::domain::identity::TokenLifetimeError;
 use crate::domain::room_id::RoomIdError;
 use crate::domain::validity::ValidityFault;
 use crate::service::ServiceError;
+
+const QUARTER: TimeDelta = TimeDelta::minutes(15);
 
 /// One answer, which operations refer to by its name.
 pub struct Refusal {
@@ -40,6 +44,13 @@ pub fn all() -> Vec<Refusal> {
                 ("signature", ApiError::Denied { reason: AuthError::Signature, explanation: None }),
                 ("date", ApiError::Denied { reason: AuthError::UnreadableDate, explanation: None }),
                 (
+                    "clock",
+                    ApiError::Denied {
+                        reason: AuthError::Skew { ahead: QUARTER, tolerated: QUARTER },
+                        explanation: None,
+                    },
+                ),
+                (
                     "body",
                     ApiError::Denied { reason: AuthError::ContentHash { expected: String::new() }, explanation: None },
                 ),
@@ -65,7 +76,10 @@ pub fn all() -> Vec<Refusal> {
         Refusal {
             name: "UnsupportedMediaType",
             when: "The body is of another media type, or compressed.",
-            examples: vec![("body", ApiError::UnsupportedMediaType { expected: "application/json" })],
+            examples: vec![
+                ("body", ApiError::UnsupportedMediaType { expected: body::JSON }),
+                ("patch", ApiError::UnsupportedMediaType { expected: body::JSON_TO_PATCH }),
+            ],
         },
         Refusal {
             name: "InternalServerError",
@@ -99,6 +113,7 @@ fn bad_requests() -> Vec<(&'static str, ApiError)> {
         ("repeatedOtherwise", ServiceError::RepeatDiffers.into()),
         ("noApiVersion", ApiError::ApiVersionUnspecified),
         ("unsupportedApiVersion", ApiError::UnsupportedApiVersion { uri, version }),
+        ("webSocket", ApiError::NoWebSocket),
         ("brokenOff", ApiError::BodyBroken),
     ]
 }
