@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -76,11 +77,39 @@ pub struct ServeArgs {
     /// Tell a client whose signature is refused why: for development, as it helps whoever asks.
     #[arg(long, env = "ROOMKEEPER_EXPLAIN_AUTH", value_parser = clap::builder::FalseyValueParser::new())]
     pub explain_auth: bool,
-    /// Browser origins that may call, separated by commas; `*` for any. Without it, none.
+    /// Browser origins that may call, separated by commas; `*` for any. Without it, any may call live rooms, and
+    /// none the rest.
     #[arg(long, env = "ROOMKEEPER_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<String>,
     #[command(flatten)]
+    pub live: LiveArgs,
+    #[command(flatten)]
     pub log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct LiveArgs {
+    /// The most clients that are connected to live rooms at once.
+    #[arg(long, env = "ROOMKEEPER_MAX_CONNECTIONS", value_name = "N", default_value_t = 10_000)]
+    pub max_connections: usize,
+    /// The most rooms that a client is attached to at once.
+    #[arg(long, env = "ROOMKEEPER_MAX_ROOMS_PER_CONNECTION", value_name = "N", default_value_t = 200)]
+    pub max_rooms_per_connection: usize,
+    /// The most members that are present in a room.
+    #[arg(long, env = "ROOMKEEPER_MAX_MEMBERS", value_name = "N", default_value_t = 200)]
+    pub max_members: usize,
+    /// The most bytes that a client publishes, or is present with, at once.
+    #[arg(long, env = "ROOMKEEPER_MAX_MESSAGE_SIZE", value_name = "BYTES", default_value_t = 65_536)]
+    pub max_message_size: usize,
+    /// Messages and presence changes a second that are taken from a client.
+    #[arg(long, env = "ROOMKEEPER_CONNECTION_RATE", value_name = "N", default_value = "50")]
+    pub connection_rate: NonZeroU32,
+    /// The same in a room, from all its clients; all members may come in at once.
+    #[arg(long, env = "ROOMKEEPER_ROOM_RATE", value_name = "N", default_value = "50")]
+    pub room_rate: NonZeroU32,
+    /// The shortest time between two updates of a room's occupancy.
+    #[arg(long, env = "ROOMKEEPER_OCCUPANCY_INTERVAL", value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    pub occupancy_interval: Duration,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // outside tests: clippy.toml
 
+pub mod ably;
 pub mod acs;
 pub mod app;
 pub mod auth;
@@ -12,6 +13,7 @@ pub mod domain;
 pub mod endpoint;
 pub mod http;
 pub mod jobs;
+pub mod realtime;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -29,7 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const KEPT: &[(&str, &[&str])] = &[
     ("sqlx::", &["store", "service/mod.rs"]),
     ("actix_web", &["http", "acs", "ably", "app"]),
-    ("actix_cors", &["app"]),
+    ("actix_cors", &["ably", "app"]),
     ("std::env", &["config.rs", "main.rs"]),
     ("Utc::now", &["clock.rs"]),
 ];

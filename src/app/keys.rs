@@ -66,7 +66,7 @@ pub async fn refresh(ctx: Context, keys: LiveKeys, stop: CancellationToken) {
 pub async fn load(ctx: &Context) -> anyhow::Result<Keys> {
     let (access, signing) = service::keys::all(ctx).await.context("reading the keys")?;
     let access = access.iter().map(|row| {
-        AccessKey::new(row.resource, &row.secret)
+        AccessKey::new(row.resource, format!("{}.{}", row.resource_name, row.name), &row.secret)
             .with_context(|| format!("the {} key of resource {}", row.name, row.resource_name))
     });
     let signers = signing.iter().map(|row| {

@@ -6,11 +6,12 @@ pub mod keys;
 
 use std::io;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::dev::Server;
-use actix_web::http::{KeepAlive, Method, Uri};
+use actix_web::http::{KeepAlive, Uri};
 use actix_web::middleware::Condition;
 use actix_web::web::{self, PayloadConfig, ThinData};
 use actix_web::{App, HttpServer};
@@ -18,10 +19,12 @@ use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use tracing_actix_web::TracingLogger;
 
+use crate::ably::{self, Ably};
 use crate::acs::{self, Acs, PublicHost};
 use crate::auth::keys::LiveKeys;
 use crate::http::request_span::RequestSpan;
 use crate::http::{State, body, health};
+use crate::realtime::{Hub, Limits};
 use crate::service::Context;
 
 /// What the protocols are set to.
@@ -36,6 +39,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Tells a client why its signature was refused.
     pub explain_auth: bool,
+    /// What clients of live rooms can make large.
+    pub live: Limits,
 }
 
 /// Where requests come in.
@@ -59,10 +64,22 @@ pub fn acs(keys: LiveKeys, settings: &Settings) -> Acs {
     Acs::new(keys, settings.clock_skew, settings.public_hosts.clone(), settings.explain_auth)
 }
 
+/// Puts the Ably surface together, with the live rooms behind it.
+pub fn ably(ctx: &Context, keys: LiveKeys, settings: &Settings) -> Ably {
+    Ably::new(Hub::new(settings.live, ctx.clock.clone()), keys, settings.cors_origins.clone())
+}
+
+/// Does what is due in live rooms until `stop` is cancelled, then parts from every client.
+pub async fn live(hub: Arc<Hub>, stop: CancellationToken) {
+    stop.run_until_cancelled(hub.run()).await;
+    hub.stop();
+}
+
 /// Serves until `stop` is cancelled, then finishes what is in flight.
 pub fn serve(
     ctx: Context,
     acs: Acs,
+    ably: Ably,
     settings: &Settings,
     listeners: Listeners,
     stop: CancellationToken,
@@ -73,9 +90,11 @@ pub fn serve(
         App::new()
             .app_data(ThinData(state.clone()))
             .app_data(ThinData(acs.clone()))
+            .app_data(ThinData(ably.clone()))
             .app_data(PayloadConfig::new(body::LIMIT))
             .configure(health::routes)
             .configure(acs::routes)
+            .configure(|config| ably::routes(config, !origins.is_empty()))
             .service(web::resource("/openapi.yaml").route(web::get().to(document::get)))
             .configure(docs::routes)
             .default_service(acs::no_route())
@@ -103,13 +122,9 @@ pub fn is_origin(text: &str) -> bool {
         && !text.ends_with('/')
 }
 
-/// Which browsers may call the Azure surface, and what they may send and read.
+/// Which browsers may call, and what they may send and read.
 fn cors(origins: &[String]) -> Cors {
-    let cors = Cors::default()
-        .allowed_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-        .allowed_headers(acs::ALLOWED_HEADERS)
-        .expose_headers(acs::EXPOSED_HEADERS)
-        .max_age(3600);
+    let cors = ably::cors().allowed_headers(acs::ALLOWED_HEADERS).expose_headers(acs::EXPOSED_HEADERS);
     origins.iter().fold(cors, |cors, origin| match origin.as_str() {
         "*" => cors.allow_any_origin(),
         origin => cors.allowed_origin(origin),

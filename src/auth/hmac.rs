@@ -104,7 +104,7 @@ mod tests {
 
     fn keyring(key: &str) -> Keyring {
         let resource = uuid::Uuid::nil().into();
-        AccessKey::new(resource, key).into_iter().collect()
+        AccessKey::new(resource, "dev.primary".to_owned(), key).into_iter().collect()
     }
 
     /// Known-answer pairs of the reference, section 8.

@@ -85,6 +85,11 @@ impl Signer {
         Ok(Self { header, key, public, resource, made_at })
     }
 
+    /// The id of its key.
+    pub fn kid(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
     /// Whose tokens it signs.
     pub fn resource(&self) -> ResourceId {
         self.resource

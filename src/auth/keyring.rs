@@ -5,7 +5,9 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hmac::{Hmac, KeyInit as _};
 use rand::RngExt as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
 
 use crate::domain::resource::ResourceId;
 
@@ -13,9 +15,13 @@ use crate::domain::resource::ResourceId;
 #[derive(Clone)]
 pub struct AccessKey {
     pub resource: ResourceId,
+    /// What clients of live rooms call it: `<resource>.<key>`.
+    pub name: String,
+    /// As they write it, and sign with it.
+    pub(super) text: SecretString,
     /// Keyed with the bytes that the text encodes: how requests are signed.
     pub(super) mac: Hmac<Sha256>,
-    /// Keyed with the text itself: a mistake that is worth telling.
+    /// Keyed with the text itself: how clients of live rooms sign, and for others a mistake that is worth telling.
     pub(super) text_mac: Hmac<Sha256>,
 }
 
@@ -53,15 +59,25 @@ pub fn generate() -> String {
 }
 
 impl AccessKey {
-    /// A key from its text.
-    pub fn new(resource: ResourceId, text: &str) -> Result<Self, AccessKeyError> {
+    /// A key from its name and its text.
+    pub fn new(resource: ResourceId, name: String, text: &str) -> Result<Self, AccessKeyError> {
         let mac = Hmac::new_from_slice(&decode(text)?).map_err(|_| AccessKeyError)?;
         let text_mac = Hmac::new_from_slice(text.as_bytes()).map_err(|_| AccessKeyError)?;
-        Ok(Self { resource, mac, text_mac })
+        Ok(Self { resource, name, text: text.into(), mac, text_mac })
+    }
+
+    /// True if that is its text. It takes the same time, whatever was sent.
+    pub fn is_text(&self, sent: &str) -> bool {
+        self.text.expose_secret().as_bytes().ct_eq(sent.as_bytes()).into()
     }
 }
 
 impl Keyring {
+    /// The key of that name.
+    pub fn find(&self, name: &str) -> Option<&AccessKey> {
+        self.0.iter().find(|key| key.name == name)
+    }
+
     /// The keys in the order in which they are tried.
     pub fn iter(&self) -> impl Iterator<Item = &AccessKey> {
         self.0.iter()

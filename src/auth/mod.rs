@@ -1,9 +1,11 @@
 //! Credentials as bytes; no HTTP.
 
+pub mod client_token;
 pub mod hmac;
 pub mod jwt;
 pub mod keyring;
 pub mod keys;
+pub mod token_request;
 
 use chrono::TimeDelta;
 

@@ -21,9 +21,10 @@ use crate::acs::PublicHost;
 use crate::app::{self, Listeners, Settings};
 use crate::auth::keyring;
 use crate::clock::Clock;
-use crate::config::{ConfigError, DEVELOPMENT_KEY, ServeArgs, TlsArgs};
+use crate::config::{ConfigError, DEVELOPMENT_KEY, LiveArgs, ServeArgs, TlsArgs};
 use crate::endpoint::{self, Endpoint};
 use crate::jobs::sweeper;
+use crate::realtime::Limits;
 use crate::service::Context;
 use crate::service::keys::DEFAULT_RESOURCE;
 use crate::tls;
@@ -79,10 +80,14 @@ async fn serve_on(
     let ctx = Context::new(database.pool(), Clock::system(), args.max_participants, rand::rng().random());
     let prepared = stop.run_until_cancelled(app::keys::prepare(&ctx, &settings.access_key)).await;
     let Some(keys) = prepared.transpose()? else { return Ok(()) };
-    let mut server = app::serve(ctx.clone(), app::acs(keys.clone(), settings), settings, listeners, stop.clone())?;
+    let ably = app::ably(&ctx, keys.clone(), settings);
+    let hub = ably.hub();
+    let acs = app::acs(keys.clone(), settings);
+    let mut server = app::serve(ctx.clone(), acs, ably, settings, listeners, stop.clone())?;
 
     let (jobs, ended) = (TaskTracker::new(), CancellationToken::new());
     database.supervise(&jobs, &ended);
+    jobs.spawn_local(app::live(hub, stop.clone()));
     jobs.spawn_local(app::keys::refresh(ctx.clone(), keys, ended.clone()));
     if let Some(interval) = args.sweep_interval.0 {
         jobs.spawn_local(sweeper::run(ctx.clone(), interval, grace(&args.grace), ended.clone()));
@@ -167,7 +172,20 @@ fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
             )));
         }
     }
-    Ok(Settings { access_key, clock_skew, public_hosts, cors_origins, explain_auth: args.explain_auth })
+    let live = limits(&args.live);
+    Ok(Settings { access_key, clock_skew, public_hosts, cors_origins, explain_auth: args.explain_auth, live })
+}
+
+fn limits(args: &LiveArgs) -> Limits {
+    Limits {
+        connections: args.max_connections,
+        rooms_per_connection: args.max_rooms_per_connection,
+        members_per_room: args.max_members,
+        message_size: args.max_message_size,
+        rate_per_connection: args.connection_rate,
+        rate_per_room: args.room_rate,
+        occupancy_interval: args.occupancy_interval,
+    }
 }
 
 /// Holds the data folder against a second instance, which would write the same endpoint.json.

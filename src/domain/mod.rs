@@ -1,6 +1,7 @@
 //! The rules of rooms: no I/O, no clock of its own, no framework.
 
 pub mod identity;
+pub mod occupancy;
 pub mod raw_id;
 pub mod resource;
 pub mod role;

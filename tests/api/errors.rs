@@ -52,7 +52,7 @@ async fn a_well_formed_room_id_that_nobody_has_is_not_found(#[case] id: &str) {
 }
 
 #[rstest]
-#[case::nowhere("GET", "/")]
+#[case::nowhere("GET", "/nowhere")]
 #[case::a_trailing_slash("GET", "/rooms/")]
 #[case::a_trailing_slash_behind("GET", "/rooms/99480215317774646/")]
 #[case::deeper("GET", "/rooms/99480215317774646/participants/x")]

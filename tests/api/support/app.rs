@@ -1,11 +1,15 @@
 //! A running service, with what a test needs to drive it.
 
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use roomkeeper::app::{self, Listeners, Settings};
 use roomkeeper::auth::keys::LiveKeys;
 use roomkeeper::clock::Clock;
+use roomkeeper::realtime::{Hub, Limits};
 use roomkeeper::service::Context;
 use roomkeeper::store::pool;
 use serde_json::{Value, json};
@@ -22,6 +26,8 @@ pub struct TestApp {
     pub clock: Clock,
     pub ctx: Context,
     pub keys: LiveKeys,
+    #[allow(dead_code)]
+    pub hub: Arc<Hub>,
     pub database: PgConnectOptions,
     _stop: DropGuard,
 }
@@ -43,6 +49,15 @@ impl Default for Setup {
             public_hosts: Vec::new(),
             cors_origins: Vec::new(),
             explain_auth: false,
+            live: Limits {
+                connections: 1_000,
+                rooms_per_connection: 10,
+                members_per_room: 10,
+                message_size: 65_536,
+                rate_per_connection: NonZeroU32::new(50).unwrap(),
+                rate_per_room: NonZeroU32::new(50).unwrap(),
+                occupancy_interval: Duration::from_secs(1),
+            },
         };
         Self { settings, max_participants: 350, database: None, room_id_offset: 0 }
     }
@@ -62,9 +77,12 @@ impl Setup {
         let address = http.local_addr().unwrap();
         let stop = CancellationToken::new();
         let listeners = Listeners { http, https: None };
-        let server = app::serve(ctx.clone(), acs, &self.settings, listeners, stop.clone()).unwrap();
+        let ably = app::ably(&ctx, keys.clone(), &self.settings);
+        let hub = ably.hub();
+        tokio::spawn(app::live(ably.hub(), stop.clone()));
+        let server = app::serve(ctx.clone(), acs, ably, &self.settings, listeners, stop.clone()).unwrap();
         tokio::spawn(server);
-        TestApp { address, clock, ctx, keys, database, _stop: stop.drop_guard() }
+        TestApp { address, clock, ctx, keys, hub, database, _stop: stop.drop_guard() }
     }
 }
 

@@ -1,0 +1,234 @@
+//! Who a client is: a key or a token, and the client id that it speaks for (ably-chat.md, section 2).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+
+use super::capability::{Capability, Ops, room_of};
+use super::error::ErrorInfo;
+use crate::auth::client_token::{self, ClientToken, Holder};
+use crate::auth::keys::Keys;
+use crate::domain::resource::ResourceId;
+use crate::domain::room_id::RoomId;
+use crate::http::State;
+use crate::realtime::{Identity, Owner};
+use crate::service::{self, ServiceError};
+
+/// What a client shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presented {
+    /// `<name>:<secret>`.
+    Key(String),
+    Token(String),
+}
+
+/// Why a client is not let in.
+#[derive(Debug)]
+pub enum Denied {
+    Refused(ErrorInfo),
+    /// Nobody can say now; trying again helps.
+    Unavailable,
+}
+
+/// What a client may do, and for how long.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    pub resource: ResourceId,
+    client: For,
+    capability: Capability,
+    /// A key's holder is a backend, and may go everywhere.
+    is_key: bool,
+    pub expires_at: Option<DateTime<Utc>>,
+    claims: BTreeMap<String, String>,
+}
+
+/// Whom a credential is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum For {
+    Nobody,
+    Anyone,
+    Client(String),
+}
+
+/// Judges what a client shows. `on_connection` is false for a call of REST (section 2.6).
+///
+/// # Errors
+/// It is no credential of this service, or not any more.
+pub async fn judge(
+    state: &State,
+    keys: &Keys,
+    presented: &Presented,
+    on_connection: bool,
+) -> Result<Credential, Denied> {
+    match presented {
+        Presented::Key(key) => of_key(keys, key).map_err(Denied::Refused),
+        Presented::Token(token) => {
+            let token = client_token::verify(keys, token, state.ctx.clock.now());
+            let token = token.map_err(|error| Denied::Refused(ErrorInfo::token(error, on_connection)))?;
+            of_token(state, token).await
+        }
+    }
+}
+
+fn of_key(keys: &Keys, text: &str) -> Result<Credential, ErrorInfo> {
+    let told = "write a key as <name>:<secret>, such as dev.primary:<access key>";
+    let (name, secret) = text.split_once(':').ok_or_else(|| ErrorInfo::malformed_credential(told))?;
+    // In a query, `+` may have been read as a blank; a key has none.
+    let secret = secret.replace(' ', "+");
+    let key = keys.access.find(name).filter(|key| key.is_text(&secret)).ok_or_else(ErrorInfo::bad_key)?;
+    Ok(Credential {
+        resource: key.resource,
+        client: For::Anyone,
+        capability: Capability::all(),
+        is_key: true,
+        expires_at: None,
+        claims: BTreeMap::new(),
+    })
+}
+
+async fn of_token(state: &State, token: ClientToken) -> Result<Credential, Denied> {
+    let ClientToken { resource, holder, expires_at } = token;
+    let credential = |client, capability, claims| Credential {
+        resource,
+        client,
+        capability,
+        is_key: false,
+        expires_at: Some(expires_at),
+        claims,
+    };
+    match holder {
+        Holder::Client { client_id, capability, claims } => {
+            let client = match client_id {
+                None => For::Nobody,
+                Some(id) if id == "*" => For::Anyone,
+                Some(id) => For::Client(id),
+            };
+            let capability = capability.map_or(Ok(Capability::all()), |text| Capability::read(&text));
+            Ok(credential(client, capability.map_err(Denied::Refused)?, claims))
+        }
+        Holder::User { id, user, issued_at } => {
+            match service::identities::token_stands(&state.ctx, resource, user, issued_at).await {
+                Ok(true) => {}
+                Ok(false) => return Err(Denied::Refused(ErrorInfo::token_revoked())),
+                Err(ServiceError::Unavailable(_)) => return Err(Denied::Unavailable),
+                Err(error) => {
+                    tracing::error!(error = ?error, "a user's token can't be judged");
+                    return Err(Denied::Unavailable);
+                }
+            }
+            Ok(credential(For::Client(id.to_string()), Capability::all(), BTreeMap::new()))
+        }
+    }
+}
+
+impl Credential {
+    /// Whose a connection is that asks to speak for `asked` (section 2.4).
+    ///
+    /// # Errors
+    /// The credential is for another, or for nobody.
+    pub fn owner(&self, asked: Option<&str>) -> Result<Owner, ErrorInfo> {
+        let asked = asked.filter(|asked| !asked.is_empty());
+        let identity = match (&self.client, asked) {
+            (For::Anyone, None | Some("*")) => Identity::Anyone,
+            (For::Anyone, Some(asked)) => Identity::Client(Arc::from(asked)),
+            (For::Nobody, None) => Identity::Anonymous,
+            (For::Client(id), asked) if asked.is_none_or(|asked| asked == id) => Identity::Client(Arc::from(&**id)),
+            (For::Nobody | For::Client(_), _) => return Err(ErrorInfo::other_client()),
+        };
+        Ok(Owner { resource: self.resource, identity })
+    }
+
+    /// What is allowed on a channel: the one place that says so.
+    pub fn on(&self, channel: &str) -> Ops {
+        // A managed room is its backend's, until its roster says who else may enter.
+        let is_managed = room_of(channel).parse::<RoomId>().is_ok();
+        if is_managed && !self.is_key { Ops::empty() } else { self.capability.on(channel) }
+    }
+
+    /// True for a key's holder: a backend.
+    pub fn is_key(&self) -> bool {
+        self.is_key
+    }
+
+    /// What the token says of its holder in a channel's room (section 4.9).
+    pub fn claim(&self, channel: &str) -> Option<&str> {
+        self.claims.get(room_of(channel)).map(String::as_str)
+    }
+}
+
+/// What an Authorization header shows. A token is base64 once more, or a JWT as it is.
+pub fn from_header(header: &str) -> Result<Presented, ErrorInfo> {
+    let told = "the Authorization header is neither `Basic` with a key, nor `Bearer` with a token, in base64";
+    let malformed = || ErrorInfo::malformed_credential(told);
+    let (scheme, rest) = header.split_once(' ').ok_or_else(malformed)?;
+    let decoded = || STANDARD.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    if scheme.eq_ignore_ascii_case("basic") {
+        decoded().map(Presented::Key).ok_or_else(malformed)
+    } else if scheme.eq_ignore_ascii_case("bearer") {
+        let is_jwt = rest.split('.').count() == 3;
+        let token = if is_jwt { Some(rest.trim().to_owned()) } else { decoded() };
+        token.map(Presented::Token).ok_or_else(malformed)
+    } else {
+        Err(malformed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn credential(client: For) -> Credential {
+        Credential {
+            resource: uuid::Uuid::nil().into(),
+            client,
+            capability: Capability::all(),
+            is_key: false,
+            expires_at: None,
+            claims: BTreeMap::new(),
+        }
+    }
+
+    fn client(id: &str) -> Result<Identity, u32> {
+        Ok(Identity::Client(id.into()))
+    }
+
+    #[rstest]
+    #[case::a_key(For::Anyone, None, Ok(Identity::Anyone))]
+    #[case::a_key_for_one(For::Anyone, Some("x"), client("x"))]
+    #[case::anonymous(For::Nobody, None, Ok(Identity::Anonymous))]
+    #[case::anonymous_who_names_itself(For::Nobody, Some("x"), Err(40102))]
+    #[case::one(For::Client("x".into()), None, client("x"))]
+    #[case::the_same(For::Client("x".into()), Some("x"), client("x"))]
+    #[case::another(For::Client("x".into()), Some("y"), Err(40102))]
+    fn a_connection_speaks_for_whom_its_credential_is(
+        #[case] of: For,
+        #[case] asked: Option<&str>,
+        #[case] wanted: Result<Identity, u32>,
+    ) {
+        let owner = credential(of).owner(asked);
+        assert_eq!(owner.map(|owner| owner.identity).map_err(|error| error.code), wanted);
+    }
+
+    #[test]
+    fn a_managed_room_is_no_named_one() {
+        let user = credential(For::Client("x".into()));
+        assert_eq!(user.on("994059543455768051::$chat"), Ops::empty());
+        assert_eq!(user.on("99405954345576805x::$chat"), Ops::all());
+    }
+
+    #[rstest]
+    #[case("Basic YTpi", Ok(Presented::Key("a:b".into())))]
+    #[case("bearer YS5iLmM=", Ok(Presented::Token("a.b.c".into())))]
+    #[case("Bearer a.b.c", Ok(Presented::Token("a.b.c".into())))]
+    #[case("Bearer ?", Err(40005))]
+    #[case("HMAC-SHA256 x", Err(40005))]
+    #[case("", Err(40005))]
+    fn a_header_shows_a_key_or_a_token(#[case] header: &str, #[case] wanted: Result<Presented, u32>) {
+        assert_eq!(from_header(header).map_err(|error| error.code), wanted);
+    }
+}

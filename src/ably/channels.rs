@@ -1,0 +1,75 @@
+//! Rooms and channels over REST: how many are there, and who (ably-chat.md, section 4.4).
+
+use actix_web::http::StatusCode;
+use actix_web::web::ThinData;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
+
+use super::Ably;
+use super::auth::Credential;
+use super::capability::{Ops, channel_of};
+use super::codec::Format;
+use super::error::ErrorInfo;
+use super::{render, rest};
+
+/// `GET /chat/v4/rooms/{room}/occupancy`: zeros for a room that nobody is in.
+pub async fn room_occupancy(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpResponse {
+    let outcome = async {
+        let channel = channel_of(&rest::segment(&req, 3)?);
+        let credential = allowed(&req, &channel, Ops::CHANNEL_METADATA, "channel-metadata").await?;
+        let now = ably.hub.occupancy(credential.resource, &channel).unwrap_or_default();
+        Ok(json!({ "connections": now.connections, "presenceMembers": now.presence_members }))
+    };
+    rest::answer(&req, StatusCode::OK, outcome.await)
+}
+
+/// `GET /channels/{channel}`: its status, with all counts.
+pub async fn status(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpResponse {
+    let outcome = async {
+        let channel = rest::segment(&req, 1)?;
+        let credential = allowed(&req, &channel, Ops::CHANNEL_METADATA, "channel-metadata").await?;
+        let now = ably.hub.occupancy(credential.resource, &channel);
+        let occupancy = json!({ "metrics": render::metrics(&now.unwrap_or_default()) });
+        Ok(json!({ "channelId": channel, "status": { "isActive": now.is_some(), "occupancy": occupancy } }))
+    };
+    rest::answer(&req, StatusCode::OK, outcome.await)
+}
+
+/// `GET /channels/{channel}/presence`: who is present.
+pub async fn members(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpResponse {
+    let outcome = async {
+        let channel = rest::segment(&req, 1)?;
+        let credential = allowed(&req, &channel, Ops::SUBSCRIBE, "subscribe").await?;
+        let members = ably.hub.members(credential.resource, &channel);
+        // Rendered while they are borrowed.
+        let members = members.iter().map(|item| serde_json::to_value(render::presence_of(item, Format::Json)));
+        members.collect::<Result<Vec<Value>, _>>().map_err(|_| ErrorInfo::fault())
+    };
+    rest::answer(&req, StatusCode::OK, outcome.await)
+}
+
+/// `DELETE /channels/{channel}/presence/{clientId}`: a backend makes a client leave. Ours, not the vendor's.
+pub async fn evict(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpResponse {
+    let outcome = async {
+        let (channel, client_id) = (rest::segment(&req, 1)?, rest::segment(&req, 3)?);
+        let credential = rest::credential(&req).await?;
+        if !credential.is_key() {
+            return Err(ErrorInfo::not_capable("only the holder of a key makes another one leave"));
+        }
+        Ok(json!({ "members": ably.hub.evict(credential.resource, &channel, &client_id) }))
+    };
+    rest::answer(&req, StatusCode::OK, outcome.await)
+}
+
+/// `GET /time`: milliseconds since 1970, for clients that don't trust their own clock.
+pub async fn time(req: HttpRequest, ThinData(state): ThinData<crate::http::State>) -> HttpResponse {
+    rest::answer(&req, StatusCode::OK, Ok([state.ctx.clock.now().timestamp_millis()]))
+}
+
+async fn allowed(req: &HttpRequest, channel: &str, needed: Ops, name: &str) -> Result<Credential, ErrorInfo> {
+    let credential = rest::credential(req).await?;
+    if credential.on(channel).contains(needed) {
+        return Ok(credential);
+    }
+    Err(ErrorInfo::not_capable(format!("the credential does not allow {name} on this channel")))
+}

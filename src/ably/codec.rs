@@ -1,0 +1,130 @@
+//! Bytes to frames and back, in both formats (ably-chat.md, section 1.3).
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::frame::Incoming;
+
+/// How a client wants frames and answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    Json,
+    MessagePack,
+}
+
+/// The bytes are no frame.
+#[derive(Debug, thiserror::Error)]
+#[error("not a frame: {0}")]
+pub struct NotAFrame(String);
+
+/// Deeper nesting than any client makes; bounds the stack.
+const DEPTH: usize = 64;
+
+impl Format {
+    /// Its place among the rendered forms of an event.
+    pub fn index(self) -> usize {
+        match self {
+            Self::Json => 0,
+            Self::MessagePack => 1,
+        }
+    }
+
+    /// Reads a client's frame.
+    pub fn decode(self, bytes: &[u8]) -> Result<Incoming, NotAFrame> {
+        match self {
+            Self::Json => serde_json::from_slice(bytes).map_err(|e| NotAFrame(e.to_string())),
+            Self::MessagePack => {
+                let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes);
+                decoder.set_max_depth(DEPTH);
+                serde::Deserialize::deserialize(&mut decoder).map_err(|e| NotAFrame(e.to_string()))
+            }
+        }
+    }
+
+    /// Writes what goes out. What we write can be written: nothing comes of a failure but a line in the log.
+    pub fn encode(self, out: &impl Serialize) -> Bytes {
+        let written = match self {
+            Self::Json => serde_json::to_vec(out).map_err(|e| e.to_string()),
+            Self::MessagePack => rmp_serde::to_vec_named(out).map_err(|e| e.to_string()),
+        };
+        written.map_or_else(
+            |error| {
+                tracing::error!(error, "a frame can't be written");
+                Bytes::new()
+            },
+            Bytes::from,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::ably::frame::WireData;
+    use crate::realtime::Data;
+
+    #[test]
+    fn both_formats_read_the_same_frame() {
+        let frame = json!({
+            "action": 15, "channel": "lobby::$chat", "msgSerial": 0, "unknown": { "x": [1, null] },
+            "messages": [{ "name": "typing.started", "extras": { "ephemeral": true }, "action": 0, "size": 32 }],
+        });
+        let json = Format::Json.decode(frame.to_string().as_bytes()).expect("a frame");
+        let packed = rmp_serde::to_vec_named(&frame).expect("bytes");
+
+        assert_eq!(Format::MessagePack.decode(&packed).expect("a frame"), json);
+        assert_eq!(json.msg_serial, Some(0));
+    }
+
+    #[test]
+    fn binary_data_stays_binary() {
+        // {"action": 15, "messages": [{"data": <3 bytes>}]}
+        let packed = [
+            &[0x82, 0xa6][..],
+            b"action",
+            &[0x0f, 0xa8],
+            b"messages",
+            &[0x91, 0x81, 0xa4],
+            b"data",
+            &[0xc4, 0x03, 1, 2, 3],
+        ]
+        .concat();
+        let frame = Format::MessagePack.decode(&packed).expect("a frame");
+
+        let data = &frame.messages.expect("messages")[0].data;
+        assert_eq!(data, &Some(WireData(Data::Binary(vec![1, 2, 3]))));
+    }
+
+    #[test]
+    fn deep_nesting_is_refused() {
+        let packed = [vec![0x81, 0xa6], b"params".to_vec(), vec![0x91; 100_000]].concat();
+        assert!(Format::MessagePack.decode(&packed).is_err());
+        let json = format!("{{\"params\":{}", "[".repeat(100_000));
+        assert!(Format::Json.decode(json.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_promise_of_much_takes_no_memory() {
+        // An array of 2^32 - 1 messages, of which none follows.
+        let packed = [&[0x81, 0xa8][..], b"messages", &[0xdd, 0xff, 0xff, 0xff, 0xff]].concat();
+        assert!(Format::MessagePack.decode(&packed).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _ = Format::MessagePack.decode(&bytes);
+            let _ = Format::Json.decode(&bytes);
+        }
+
+        #[test]
+        fn no_text_that_looks_like_a_frame_makes_it_panic(
+            text in r#"\{"(action|flags|msgSerial|messages|presence|params)":(-?[0-9]{0,20}|\[\{"data":.{0,20}\}\]|"x"|null)\}"#
+        ) {
+            let _ = Format::Json.decode(text.as_bytes());
+        }
+    }
+}

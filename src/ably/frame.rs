@@ -1,0 +1,284 @@
+//! Frames as they are on the wire (ably-chat.md, sections 3.2 and 3.3).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use super::error::ErrorInfo;
+use crate::realtime::{Data, Modes};
+
+/// What a frame is for.
+pub mod action {
+    pub const HEARTBEAT: u32 = 0;
+    pub const ACK: u32 = 1;
+    pub const NACK: u32 = 2;
+    pub const CONNECTED: u32 = 4;
+    pub const DISCONNECT: u32 = 5;
+    pub const DISCONNECTED: u32 = 6;
+    pub const CLOSE: u32 = 7;
+    pub const CLOSED: u32 = 8;
+    pub const ERROR: u32 = 9;
+    pub const ATTACH: u32 = 10;
+    pub const ATTACHED: u32 = 11;
+    pub const DETACH: u32 = 12;
+    pub const DETACHED: u32 = 13;
+    pub const PRESENCE: u32 = 14;
+    pub const MESSAGE: u32 = 15;
+    pub const SYNC: u32 = 16;
+    pub const AUTH: u32 = 17;
+}
+
+/// Bits of `flags`.
+pub mod flag {
+    pub const HAS_PRESENCE: u64 = 1;
+    pub const RESUMED: u64 = 4;
+    /// Where the bits of the modes begin.
+    pub const MODES: u32 = 16;
+}
+
+/// The modes that a client asks for, or is granted, as bits of `flags`.
+pub fn modes_in(flags: u64) -> Modes {
+    Modes::from_bits_truncate(u8::try_from((flags >> flag::MODES) & 0xff).unwrap_or(0))
+}
+
+/// The bits of `flags` for modes.
+pub fn flags_of(modes: Modes) -> u64 {
+    u64::from(modes.bits()) << flag::MODES
+}
+
+/// A frame from a client. What it may also carry is not looked at: its ids and times are ours to say.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Incoming {
+    pub action: u32,
+    pub id: Option<String>,
+    pub channel: Option<String>,
+    pub channel_serial: Option<String>,
+    pub msg_serial: Option<u64>,
+    pub flags: Option<u64>,
+    pub params: Option<BTreeMap<String, Value>>,
+    pub messages: Option<Vec<IncomingMessage>>,
+    pub presence: Option<Vec<IncomingPresence>>,
+    pub auth: Option<IncomingAuth>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IncomingMessage {
+    pub id: Option<String>,
+    pub action: Option<u32>,
+    pub client_id: Option<String>,
+    pub name: Option<String>,
+    pub data: Option<WireData>,
+    pub encoding: Option<String>,
+    pub extras: Option<Map<String, Value>>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IncomingPresence {
+    pub id: Option<String>,
+    pub action: u32,
+    pub client_id: Option<String>,
+    pub data: Option<WireData>,
+    pub encoding: Option<String>,
+    pub extras: Option<Map<String, Value>>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IncomingAuth {
+    pub access_token: Option<String>,
+}
+
+/// Data in whatever form it came.
+#[derive(Debug, PartialEq)]
+pub struct WireData(pub Data);
+
+impl<'de> Deserialize<'de> for WireData {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(DataVisitor).map(Self)
+    }
+}
+
+struct DataVisitor;
+
+impl<'de> Visitor<'de> for DataVisitor {
+    type Value = Data;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("data")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Data, E> {
+        Ok(Data::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<Data, E> {
+        Ok(Data::Text(text))
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Data, E> {
+        Ok(Data::Binary(bytes.to_owned()))
+    }
+
+    fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Data, E> {
+        Ok(Data::Binary(bytes))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Data, E> {
+        Ok(Data::Json(value.into()))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Data, E> {
+        Ok(Data::Json(value.into()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Data, E> {
+        Ok(Data::Json(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Data, E> {
+        Ok(Data::Json(value.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Data, A::Error> {
+        Value::deserialize(SeqAccessDeserializer::new(items)).map(Data::Json)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Data, A::Error> {
+        Value::deserialize(MapAccessDeserializer::new(members)).map(Data::Json)
+    }
+}
+
+/// A frame to a client; what is `None` is not written.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outgoing<'a> {
+    pub action: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel_serial: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_details: Option<ConnectionDetails<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub msg_serial: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub res: Option<[Published<'a>; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flags: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub params: Option<BTreeMap<&'static str, &'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages: Option<Vec<OutgoingMessage<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence: Option<Vec<OutgoingPresence<'a>>>,
+}
+
+/// What a client needs to know of its connection (section 3.4).
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionDetails<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<&'a str>,
+    pub connection_key: String,
+    pub max_message_size: usize,
+    pub max_frame_size: usize,
+    pub max_inbound_rate: u32,
+    pub server_id: &'a str,
+    pub connection_state_ttl: u64,
+    pub max_idle_interval: u64,
+}
+
+/// The serials of a frame's messages.
+#[derive(Debug, Serialize)]
+pub struct Published<'a> {
+    pub serials: &'a [Option<String>],
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutgoingMessage<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<&'a str>,
+    pub action: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<i64>,
+    #[serde(flatten)]
+    pub content: Content<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version<'a>>,
+}
+
+/// The version of a message; there is only its first.
+#[derive(Debug, Serialize)]
+pub struct Version<'a> {
+    pub serial: &'a str,
+    pub timestamp: i64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutgoingPresence<'a> {
+    pub id: &'a str,
+    pub action: u32,
+    pub client_id: &'a str,
+    pub connection_id: String,
+    pub timestamp: i64,
+    #[serde(flatten)]
+    pub content: Content<'a>,
+}
+
+/// What a client said, as it said it.
+#[derive(Debug, Default, Serialize)]
+pub struct Content<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<OutgoingData<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extras: Option<&'a Map<String, Value>>,
+}
+
+#[derive(Debug)]
+pub enum OutgoingData<'a> {
+    Text(Cow<'a, str>),
+    Binary(&'a [u8]),
+    Json(&'a Value),
+}
+
+impl Serialize for OutgoingData<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Binary(bytes) => serializer.serialize_bytes(bytes),
+            Self::Json(value) => value.serialize(serializer),
+        }
+    }
+}

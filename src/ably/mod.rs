@@ -1,0 +1,112 @@
+//! Ably on the wire: live rooms, their presence and occupancy.
+
+mod auth;
+mod capability;
+mod channels;
+mod codec;
+mod error;
+mod frame;
+mod render;
+mod rest;
+mod session;
+mod socket;
+mod tokens;
+
+use std::num::NonZeroU32;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use actix_cors::Cors;
+use actix_web::guard::{self, GuardContext};
+use actix_web::http::Method;
+use actix_web::http::header::UPGRADE;
+use actix_web::middleware::Condition;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource};
+
+use crate::auth::keys::LiveKeys;
+use crate::realtime::Hub;
+
+/// The largest frame (ably-chat.md, section 5).
+const MAX_FRAME: usize = 512 * 1024;
+/// Frames a second that are read from one client; what comes quicker waits.
+const MAX_INBOUND_RATE: NonZeroU32 = NonZeroU32::new(250).unwrap();
+
+/// What the handlers of this protocol work with.
+#[derive(Clone)]
+pub struct Ably(Arc<Shared>);
+
+/// Behind [`Ably`].
+pub struct Shared {
+    hub: Arc<Hub>,
+    keys: LiveKeys,
+    nonces: tokens::Nonces,
+    /// Browser origins that may connect; none is any.
+    origins: Vec<String>,
+}
+
+impl Ably {
+    /// The surface of a hub.
+    pub fn new(hub: Arc<Hub>, keys: LiveKeys, origins: Vec<String>) -> Self {
+        Self(Arc::new(Shared { hub, keys, nonces: tokens::Nonces::default(), origins }))
+    }
+
+    /// The live rooms behind it.
+    pub fn hub(&self) -> Arc<Hub> {
+        Arc::clone(&self.0.hub)
+    }
+}
+
+impl Deref for Ably {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// Every route of the protocol. Any browser may call, unless `has_own_cors` says that others decide.
+pub fn routes(config: &mut ServiceConfig, has_own_cors: bool) {
+    let resource = |path: &str| web::resource(path).default_service(web::to(async |req| rest::wrong_method(&req)));
+    let mut add = |resource: Resource| {
+        config.service(resource.wrap(Condition::new(!has_own_cors, cors().allow_any_origin())));
+    };
+    add(resource("/chat/v4/rooms/{room}/occupancy").route(web::get().to(channels::room_occupancy)));
+    add(resource("/channels/{channel}").route(web::get().to(channels::status)));
+    add(resource("/channels/{channel}/presence").route(web::get().to(channels::members)));
+    add(resource("/channels/{channel}/presence/{clientId}").route(web::delete().to(channels::evict)));
+    add(resource("/keys/{keyName}/requestToken").route(web::post().to(tokens::request_token)));
+    add(resource("/time").route(web::get().to(channels::time)));
+    for rest in ["/chat/{rest:.*}", "/channels/{rest:.*}", "/keys/{rest:.*}", "/comet/{rest:.*}"] {
+        add(web::resource(rest).default_service(web::to(async |req| rest::not_found(&req))));
+    }
+    config.service(
+        web::resource("/")
+            .route(web::get().guard(guard::fn_guard(is_web_socket)).to(socket::upgrade))
+            .route(web::get().to(welcome)),
+    );
+}
+
+/// What browsers may send here, and read.
+pub fn cors() -> Cors {
+    Cors::default()
+        .supports_credentials()
+        .allowed_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH])
+        .allowed_headers(["authorization", "accept", "content-type", "x-ably-version", "x-ably-clientid", "ably-agent"])
+        .expose_headers(["Link", "X-Ably-Errorcode", "X-Ably-Errormessage"])
+        .max_age(3600)
+}
+
+fn is_web_socket(ctx: &GuardContext<'_>) -> bool {
+    let upgrade = ctx.head().headers().get(UPGRADE).and_then(|value| value.to_str().ok());
+    upgrade.is_some_and(|to| to.eq_ignore_ascii_case("websocket"))
+}
+
+/// For a person who looks what is here.
+async fn welcome(_: HttpRequest) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(concat!(
+        "roomkeeper ",
+        env!("CARGO_PKG_VERSION"),
+        "\nrooms: /rooms, described in /openapi.yaml\nlive rooms: a WebSocket here, for npm's ably and @ably/chat\n",
+    ))
+}

@@ -1,0 +1,115 @@
+//! Calls and answers of REST, in the client's format (ably-chat.md, sections 1.5 and 4.10).
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use actix_web::web::ThinData;
+use actix_web::{HttpRequest, HttpResponse};
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+use serde_json::json;
+
+use super::Ably;
+use super::auth::{self, Credential, Denied, Presented};
+use super::codec::Format;
+use super::error::ErrorInfo;
+use crate::http::State;
+
+const MESSAGE_PACK: &str = "application/x-msgpack";
+
+/// Renders what came of a call.
+pub fn answer<T: Serialize>(req: &HttpRequest, status: StatusCode, outcome: Result<T, ErrorInfo>) -> HttpResponse {
+    match outcome {
+        Ok(body) => render(req, status, &body, None),
+        Err(error) => {
+            let status = StatusCode::from_u16(error.status_code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            render(req, status, &json!({ "error": error }), Some(&error))
+        }
+    }
+}
+
+/// The body alone is looked at by some clients, the headers by others.
+fn render(req: &HttpRequest, status: StatusCode, body: &impl Serialize, error: Option<&ErrorInfo>) -> HttpResponse {
+    let (format, envelope) = (format_of(req), query(req, "envelope").as_deref() == Some("json"));
+    // In an envelope, for browsers, the call succeeds, and the status stands in the body.
+    let mut response = HttpResponse::build(if envelope { StatusCode::OK } else { status });
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    if let Some(error) = error {
+        response.insert_header(("X-Ably-Errorcode", error.code.to_string()));
+        response.insert_header(("X-Ably-Errormessage", error.message.replace(['\r', '\n'], " ")));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((RETRY_AFTER, "1"));
+        }
+    }
+    if envelope {
+        let envelope = json!({ "statusCode": status.as_u16(), "headers": {}, "response": body });
+        return response.insert_header((CONTENT_TYPE, "application/json")).body(Format::Json.encode(&envelope));
+    }
+    let kind = if format == Format::Json { "application/json" } else { MESSAGE_PACK };
+    response.insert_header((CONTENT_TYPE, kind)).body(format.encode(body))
+}
+
+fn format_of(req: &HttpRequest) -> Format {
+    let accepted = req.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let asked = query(req, "format");
+    match asked.as_deref() {
+        Some("msgpack") => Format::MessagePack,
+        None if accepted.contains(MESSAGE_PACK) => Format::MessagePack,
+        _ => Format::Json,
+    }
+}
+
+/// The value of a query parameter.
+pub fn query(req: &HttpRequest, name: &str) -> Option<String> {
+    form_urlencoded::parse(req.query_string().as_bytes()).find(|(n, _)| n == name).map(|(_, value)| value.into_owned())
+}
+
+/// A segment of the path as its client meant it: split first, decoded once.
+///
+/// # Errors
+/// It is no text.
+pub fn segment(req: &HttpRequest, index: usize) -> Result<String, ErrorInfo> {
+    let raw = req.uri().path().split('/').nth(index + 1).unwrap_or("");
+    let text = percent_decode_str(raw).decode_utf8();
+    text.map(|text| text.into_owned()).map_err(|_| ErrorInfo::malformed("the path is not UTF-8, percent-encoded"))
+}
+
+/// What the caller of REST may do.
+///
+/// # Errors
+/// It shows no credential, or not a good one.
+pub async fn credential(req: &HttpRequest) -> Result<Credential, ErrorInfo> {
+    let (Some(ThinData(state)), Some(ThinData(ably))) =
+        (req.app_data::<ThinData<State>>(), req.app_data::<ThinData<Ably>>())
+    else {
+        return Err(ErrorInfo::fault());
+    };
+    let keys = ably.keys.current();
+    auth::judge(state, &keys, &presented(req)?, false).await.map_err(|denied| match denied {
+        Denied::Refused(error) => error,
+        Denied::Unavailable => ErrorInfo::unavailable(),
+    })
+}
+
+fn presented(req: &HttpRequest) -> Result<Presented, ErrorInfo> {
+    if let Some(header) = req.headers().get(AUTHORIZATION) {
+        return auth::from_header(header.to_str().unwrap_or(""));
+    }
+    let told = "show a key (Authorization: Basic) or a token (Authorization: Bearer), in base64";
+    in_query(req).ok_or_else(|| ErrorInfo::new(40101, 401, told))
+}
+
+/// A key or a token in the query, as a WebSocket client shows it.
+pub fn in_query(req: &HttpRequest) -> Option<Presented> {
+    let token = || query(req, "access_token").or_else(|| query(req, "accessToken"));
+    query(req, "key").map(Presented::Key).or_else(|| token().map(Presented::Token))
+}
+
+/// The answer to a method that a path does not have.
+pub fn wrong_method(req: &HttpRequest) -> HttpResponse {
+    answer::<()>(req, StatusCode::OK, Err(ErrorInfo::new(40500, 405, "there is no such method here")))
+}
+
+/// The answer to a path of this protocol that is not served.
+pub fn not_found(req: &HttpRequest) -> HttpResponse {
+    answer::<()>(req, StatusCode::OK, Err(ErrorInfo::new(40400, 404, "there is nothing here")))
+}

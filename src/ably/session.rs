@@ -1,0 +1,247 @@
+//! What a client says over its socket, frame by frame (ably-chat.md, section 3).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::auth::{self, Credential, Denied, Presented};
+use super::capability::Ops;
+use super::codec::Format;
+use super::error::ErrorInfo;
+use super::frame::{
+    ConnectionDetails, Incoming, IncomingMessage, IncomingPresence, Outgoing, Published, action, modes_in,
+};
+use super::{MAX_FRAME, MAX_INBOUND_RATE};
+use crate::auth::keys::LiveKeys;
+use crate::http::State;
+use crate::realtime::{
+    Answer, Attach, Hub, Identity, Modes, NewMessage, NewPresence, Payload, PresenceAction, Refusal, Session, Tell,
+};
+
+/// One client, over one socket.
+pub struct Client {
+    pub state: State,
+    pub keys: LiveKeys,
+    pub hub: Arc<Hub>,
+    pub session: Session,
+    pub credential: Credential,
+    pub format: Format,
+    /// The longest time without a frame from us.
+    pub idle: Duration,
+}
+
+/// What becomes of the socket after a frame.
+pub enum Next {
+    Goes,
+    /// For good, at the client's wish.
+    Close,
+    /// The client may come back.
+    Drop,
+    /// For good, at ours.
+    Fail(ErrorInfo),
+    /// Ends now; the client comes back.
+    Part(ErrorInfo),
+}
+
+/// What an attachment gets that asks for nothing in particular (section 3.5).
+const USUAL_MODES: Modes = Modes::PRESENCE
+    .union(Modes::PUBLISH)
+    .union(Modes::SUBSCRIBE)
+    .union(Modes::PRESENCE_SUBSCRIBE)
+    .union(Modes::ANNOTATION_PUBLISH);
+/// The longest name of a channel, in bytes.
+const LONGEST_NAME: usize = 2048;
+
+impl Client {
+    /// Handles a frame.
+    pub async fn handle(&mut self, frame: Incoming) -> Next {
+        match frame.action {
+            action::HEARTBEAT => {
+                if let Some(id) = &frame.id {
+                    self.say(&Outgoing { action: action::HEARTBEAT, id: Some(id), ..Outgoing::default() });
+                }
+            }
+            action::CLOSE => return Next::Close,
+            action::DISCONNECT => return Next::Drop,
+            action::ATTACH => self.attach(&frame),
+            action::DETACH => self.detach(&frame),
+            action::MESSAGE | action::PRESENCE => return self.say_in_room(frame),
+            action::AUTH => return self.renew(frame).await,
+            other => {
+                // What is not served yet is refused where a client waits for it, and else let be.
+                if let Some(serial) = frame.msg_serial {
+                    let told = format!("action {other} is not served");
+                    self.answer(serial, Err(Refusal::Malformed(told.into())));
+                }
+            }
+        }
+        Next::Goes
+    }
+
+    /// Tells the client who it is, and what it needs to know of its connection.
+    pub fn tell_connected(&self, error: Option<ErrorInfo>) {
+        let client_id = match self.session.identity() {
+            Identity::Anonymous => None,
+            Identity::Anyone => Some("*"),
+            Identity::Client(id) => Some(&**id),
+        };
+        let details = ConnectionDetails {
+            client_id,
+            connection_key: self.session.key(),
+            max_message_size: self.hub.limits().message_size,
+            max_frame_size: MAX_FRAME,
+            max_inbound_rate: MAX_INBOUND_RATE.get(),
+            server_id: self.hub.node(),
+            connection_state_ttl: millis(crate::realtime::RESUMABLE_FOR),
+            max_idle_interval: millis(self.idle),
+        };
+        self.say(&Outgoing {
+            action: action::CONNECTED,
+            connection_id: Some(self.session.id().to_string()),
+            connection_key: Some(self.session.key()),
+            connection_details: Some(details),
+            timestamp: Some(self.state.ctx.clock.now().timestamp_millis()),
+            error,
+            ..Outgoing::default()
+        });
+    }
+
+    /// Puts a frame behind what the client is to be told already.
+    pub fn say(&self, frame: &Outgoing<'_>) {
+        self.session.outbox().push(Tell::Own(self.format.encode(frame)));
+    }
+
+    fn attach(&self, frame: &Incoming) {
+        let channel = frame.channel.as_deref().unwrap_or("");
+        if let Err(error) = self.try_attach(channel, frame) {
+            self.session.detach(channel); // it may have been there with more
+            self.fail_channel(channel, error);
+        }
+    }
+
+    fn try_attach(&self, channel: &str, frame: &Incoming) -> Result<(), ErrorInfo> {
+        check_name(channel)?;
+        let asked = modes_in(frame.flags.unwrap_or(0));
+        let asked = if asked.is_empty() { USUAL_MODES } else { asked };
+        let ops = self.credential.on(channel);
+        let modes = asked & ops.modes();
+        if modes.is_empty() {
+            let told = "the credential allows nothing of what was asked for on this channel";
+            return Err(ErrorInfo::not_capable(told));
+        }
+        let param = |name: &str| frame.params.as_ref().and_then(|params| params.get(name)).and_then(Value::as_str);
+        let wants_occupancy = param("occupancy").is_some_and(|p| p == "metrics" || p.starts_with("metrics."));
+        let occupancy = wants_occupancy && ops.contains(Ops::CHANNEL_METADATA);
+        let since = frame.channel_serial.as_deref().filter(|since| !since.is_empty());
+        self.session.attach(Attach { channel, modes, occupancy, since }).map_err(ErrorInfo::from)
+    }
+
+    fn detach(&self, frame: &Incoming) {
+        let channel = frame.channel.as_deref().unwrap_or("");
+        self.session.detach(channel);
+        self.say(&Outgoing { action: action::DETACHED, channel: Some(channel), ..Outgoing::default() });
+    }
+
+    fn say_in_room(&self, frame: Incoming) -> Next {
+        let Some(serial) = frame.msg_serial else {
+            return Next::Fail(ErrorInfo::malformed("a frame that is to be acknowledged needs a msgSerial"));
+        };
+        let channel = frame.channel.as_deref().unwrap_or("");
+        let claim = self.credential.claim(channel);
+        let answer = match frame.action {
+            action::MESSAGE => messages(frame.messages.unwrap_or_default())
+                .and_then(|messages| self.session.publish(serial, channel, messages, claim)),
+            _ => presence(frame.presence.unwrap_or_default())
+                .and_then(|items| self.session.presence(serial, channel, items, claim)),
+        };
+        self.answer(serial, answer);
+        Next::Goes
+    }
+
+    /// Behind the echo, which is there already: the SDK takes an ACK for the end of the matter (section 3.8).
+    fn answer(&self, serial: u64, answer: Answer) {
+        let out = Outgoing { msg_serial: Some(serial), count: Some(1), ..Outgoing::default() };
+        match answer {
+            Ok(serials) => {
+                let res = Some([Published { serials: &serials }]);
+                self.say(&Outgoing { action: action::ACK, res, ..out });
+            }
+            Err(refusal) => self.say(&Outgoing { action: action::NACK, error: Some(refusal.into()), ..out }),
+        }
+    }
+
+    /// Another token for the same client (section 2.7).
+    async fn renew(&mut self, frame: Incoming) -> Next {
+        let Some(token) = frame.auth.and_then(|auth| auth.access_token) else {
+            return Next::Fail(ErrorInfo::malformed_credential("an AUTH frame carries auth.accessToken"));
+        };
+        let keys = self.keys.current();
+        let credential = match auth::judge(&self.state, &keys, &Presented::Token(token), true).await {
+            Ok(credential) => credential,
+            Err(Denied::Refused(error)) => return Next::Fail(error),
+            Err(Denied::Unavailable) => return Next::Part(ErrorInfo::unavailable()),
+        };
+        let asked = match self.session.identity() {
+            Identity::Client(id) => Some(&**id),
+            Identity::Anyone => Some("*"),
+            Identity::Anonymous => None,
+        };
+        let is_same = credential.resource == self.credential.resource
+            && credential.owner(asked).is_ok_and(|owner| owner.identity == *self.session.identity());
+        if !is_same {
+            return Next::Fail(ErrorInfo::other_client());
+        }
+        self.credential = credential;
+        self.tell_connected(None);
+        let lost = self.session.regrant(|channel| self.credential.on(channel).modes());
+        for channel in lost {
+            let told = "the new token does not allow anything on this channel";
+            self.fail_channel(&channel, ErrorInfo::not_capable(told));
+        }
+        Next::Goes
+    }
+
+    fn fail_channel(&self, channel: &str, error: ErrorInfo) {
+        let error = Some(error);
+        self.say(&Outgoing { action: action::ERROR, channel: Some(channel), error, ..Outgoing::default() });
+    }
+}
+
+/// Section 3.5: names that no channel has.
+fn check_name(channel: &str) -> Result<(), ErrorInfo> {
+    let begins_badly = channel.starts_with(['[', ':', ',']) || channel.starts_with(char::is_whitespace);
+    let is_bad = channel.is_empty() || channel.len() > LONGEST_NAME || channel.contains(['\n', '\r']) || begins_badly;
+    let told = "a channel's name has 1 to 2048 bytes on one line, and does not begin with [, :, a comma or a blank";
+    if is_bad { Err(ErrorInfo::new(40010, 400, told)) } else { Ok(()) }
+}
+
+fn messages(messages: Vec<IncomingMessage>) -> Result<Vec<NewMessage>, Refusal> {
+    let message = |message: IncomingMessage| {
+        if message.action.unwrap_or(0) != 0 {
+            return Err(Refusal::Malformed("messages can be created; nothing else is served here yet".into()));
+        }
+        let IncomingMessage { id, client_id, name, data, encoding, extras, .. } = message;
+        Ok(NewMessage { id, client_id, name, payload: Payload { data: data.map(|data| data.0), encoding, extras } })
+    };
+    messages.into_iter().map(message).collect()
+}
+
+fn presence(items: Vec<IncomingPresence>) -> Result<Vec<NewPresence>, Refusal> {
+    let item = |item: IncomingPresence| {
+        let action = match item.action {
+            2 => PresenceAction::Enter,
+            3 => PresenceAction::Leave,
+            4 => PresenceAction::Update,
+            _ => return Err(Refusal::Malformed("a client enters (2), leaves (3) or updates (4)".into())),
+        };
+        let IncomingPresence { id, client_id, data, encoding, extras, .. } = item;
+        let payload = Payload { data: data.map(|data| data.0), encoding, extras };
+        Ok(NewPresence { id, client_id, action, payload })
+    };
+    items.into_iter().map(item).collect()
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

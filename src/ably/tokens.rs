@@ -1,0 +1,147 @@
+//! `POST /keys/{keyName}/requestToken`: a token for a signed request (ably-chat.md, section 2.3).
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Payload, ThinData};
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Ably;
+use super::capability::Capability;
+use super::error::ErrorInfo;
+use super::rest;
+use crate::auth::client_token::{self, Issue};
+use crate::auth::keyring::AccessKey;
+use crate::auth::token_request::is_signed;
+use crate::http::State;
+
+/// What a client signed. Numbers may come as text, and are signed as they are written.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenRequest {
+    key_name: String,
+    client_id: Option<String>,
+    capability: Option<String>,
+    ttl: Option<Value>,
+    timestamp: Option<Value>,
+    nonce: Option<String>,
+    mac: Option<String>,
+}
+
+/// A token with what it is good for.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenDetails {
+    token: String,
+    key_name: String,
+    issued: i64,
+    expires: i64,
+    capability: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+}
+
+/// The largest request.
+const LARGEST: usize = 64 * 1024;
+/// How long it may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How far its timestamp may be from our clock.
+const SKEW: TimeDelta = TimeDelta::minutes(2);
+const USUAL_TTL: i64 = 60 * 60 * 1000;
+const LONGEST_TTL: i64 = 24 * 60 * 60 * 1000;
+/// All that a key may, as it is written.
+const EVERYTHING: &str = r#"{"*":["*"]}"#;
+
+/// Nonces of requests that were granted, until no request with one could be in time.
+#[derive(Debug, Default)]
+pub struct Nonces(Mutex<HashMap<(String, String), DateTime<Utc>>>);
+
+impl Nonces {
+    /// True the first time.
+    fn take(&self, key: &str, nonce: &str, now: DateTime<Utc>) -> bool {
+        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.len() == used.capacity() {
+            used.retain(|_, until| *until > now); // only now and then
+        }
+        used.insert((key.to_owned(), nonce.to_owned()), now + SKEW + SKEW).is_none_or(|until| until <= now)
+    }
+}
+
+/// The handler.
+pub async fn request_token(
+    req: HttpRequest,
+    ThinData(state): ThinData<State>,
+    ThinData(ably): ThinData<Ably>,
+    body: Payload,
+) -> HttpResponse {
+    let outcome = async {
+        let name = rest::segment(&req, 1)?;
+        let body = tokio::time::timeout(PATIENCE, body.to_bytes_limited(LARGEST)).await;
+        let Ok(Ok(Ok(body))) = body else {
+            return Err(ErrorInfo::malformed("the body did not arrive, or is larger than 64 KiB"));
+        };
+        let told = "the body is not a token request: an object with keyName, timestamp, nonce and mac";
+        let asked: TokenRequest = serde_json::from_slice(&body).map_err(|_| ErrorInfo::malformed(told))?;
+        if asked.key_name != name {
+            return Err(ErrorInfo::malformed("the keyName in the body is not that in the path"));
+        }
+        let keys = ably.keys.current();
+        let key = keys.access.find(&name).ok_or_else(ErrorInfo::bad_key)?;
+        grant(key, asked, &ably.nonces, state.ctx.clock.now())
+    };
+    rest::answer(&req, StatusCode::CREATED, outcome.await)
+}
+
+fn grant(key: &AccessKey, asked: TokenRequest, nonces: &Nonces, now: DateTime<Utc>) -> Result<TokenDetails, ErrorInfo> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (ttl, timestamp) = (written(asked.ttl.as_ref()), written(asked.timestamp.as_ref()));
+    let (client_id, nonce) = (text(&asked.client_id), text(&asked.nonce));
+    let fields = [&asked.key_name, &ttl, &text(&asked.capability), &client_id, &timestamp, &nonce];
+    if !is_signed(key, &fields.map(String::as_str), &text(&asked.mac)) {
+        return Err(ErrorInfo::new(40101, 401, "the mac is not the key's over this request"));
+    }
+    let sent = timestamp.parse().ok().and_then(DateTime::from_timestamp_millis);
+    if sent.is_none_or(|sent| (now - sent).abs() > SKEW) {
+        return Err(ErrorInfo::new(40104, 401, "the timestamp is more than 2 minutes from this server's clock"));
+    }
+    let ttl = if ttl.is_empty() { Some(USUAL_TTL) } else { ttl.parse().ok() };
+    let ttl = ttl.filter(|ttl| (1..=LONGEST_TTL).contains(ttl));
+    let ttl = ttl.ok_or_else(|| ErrorInfo::new(40003, 400, "the ttl is not from 1 ms to 24 hours, in milliseconds"))?;
+    let capability = asked.capability.filter(|text| !text.is_empty()).unwrap_or_else(|| EVERYTHING.to_owned());
+    if Capability::read(&capability)?.is_empty() {
+        return Err(ErrorInfo::not_capable("the capability allows nothing"));
+    }
+    // Last: a request that is refused for another reason can be mended and sent again.
+    if !nonces.take(&key.name, &nonce, now) {
+        return Err(ErrorInfo::new(40105, 401, "the nonce was used before: make a new request for each token"));
+    }
+    let expires = now + TimeDelta::milliseconds(ttl);
+    let client_id = asked.client_id.filter(|id| !id.is_empty());
+    let issue = Issue { client_id: client_id.as_deref(), capability: &capability, issued_at: now, expires_at: expires };
+    let token = client_token::issue(key, issue).map_err(|error| {
+        tracing::error!(%error, "a token can't be signed");
+        ErrorInfo::fault()
+    })?;
+    Ok(TokenDetails {
+        token,
+        key_name: asked.key_name,
+        issued: now.timestamp_millis(),
+        expires: expires.timestamp_millis(),
+        capability,
+        client_id,
+    })
+}
+
+/// A number, or the text of one, as the client wrote and signed it.
+fn written(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,292 @@
+//! Every room and connection of this node.
+
+use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use governor::Quota;
+use rand::RngExt as _;
+use tokio::time::Instant;
+
+use super::channel::Channel;
+use super::connection::{Connection, ConnectionId, NotResumed, Owner, Rate};
+use super::event::PresenceItem;
+use super::outbox::{End, Outbox};
+use super::schedule::Schedule;
+use super::serial::Series;
+use super::session::{Session, grace};
+use super::{Limits, RESUMABLE_FOR};
+use crate::clock::Clock;
+use crate::domain::occupancy::Occupancy;
+use crate::domain::resource::ResourceId;
+
+/// Who is in which room, on this node. Locks are taken in this order: a connection's answers, its
+/// state, the channels, a channel, an outbox; the registry of connections before a connection's state.
+pub struct Hub {
+    pub(super) limits: Limits,
+    pub(super) clock: Clock,
+    pub(super) series: Series,
+    pub(super) schedule: Schedule,
+    channels: RwLock<HashMap<Key, Arc<Channel>>>,
+    registry: Mutex<Registry>,
+    places: Arc<AtomicUsize>,
+    number: AtomicU64,
+    is_stopping: AtomicBool,
+}
+
+type Key = (ResourceId, Arc<str>);
+
+/// Connections that are used, or can be resumed.
+#[derive(Default)]
+struct Registry {
+    connections: HashMap<ConnectionId, Arc<Connection>>,
+    /// Those that broke off, the one that is forgotten first in front; with the transport that did.
+    parked: VecDeque<(Instant, ConnectionId, u64)>,
+}
+
+/// A client's place among those that are connected.
+pub struct Place(Arc<AtomicUsize>);
+
+/// There is no place for another client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+impl Hub {
+    /// A node that nobody is connected to.
+    pub fn new(limits: Limits, clock: Clock) -> Arc<Self> {
+        let name: u64 = rand::rng().random();
+        Arc::new(Self {
+            limits,
+            clock,
+            series: Series::new(format!("n{name:016x}")),
+            schedule: Schedule::default(),
+            channels: RwLock::default(),
+            registry: Mutex::default(),
+            places: Arc::default(),
+            number: AtomicU64::new(1),
+            is_stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// What clients may make large.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Names this start of this node.
+    pub fn node(&self) -> &str {
+        self.series.name()
+    }
+
+    /// A place for a client, to be taken before it is asked who it is.
+    ///
+    /// # Errors
+    /// `Full`; also when the service stops.
+    pub fn place(&self) -> Result<Place, Full> {
+        let place = Place(Arc::clone(&self.places));
+        let taken = self.places.fetch_add(1, Ordering::Relaxed);
+        let is_free = taken < self.limits.connections && !self.is_stopping.load(Ordering::Relaxed);
+        if is_free { Ok(place) } else { Err(Full) }
+    }
+
+    /// How many clients are connected.
+    pub fn connected(&self) -> usize {
+        self.places.load(Ordering::Relaxed)
+    }
+
+    /// Begins a connection, or goes on with the one that `resume` is the key of. `remain_present_for`
+    /// is how long its members stay when it breaks off; `echo`, whether it hears itself.
+    pub fn open(
+        self: &Arc<Self>,
+        place: Place,
+        owner: Owner,
+        resume: Option<&str>,
+        remain_present_for: Option<Duration>,
+        echo: bool,
+    ) -> (Session, Option<NotResumed>) {
+        let mut registry = self.registry();
+        let (connection, refused) = match resume.map(|key| registry.find(key, &owner)) {
+            Some(Ok(connection)) => (connection, None),
+            other => {
+                let connection = Arc::new(Connection::new(owner, Quota::per_second(self.limits.rate_per_connection)));
+                registry.connections.insert(connection.id, Arc::clone(&connection));
+                (connection, other.and_then(Result::err))
+            }
+        };
+        let outbox = Arc::new(Outbox::default());
+        let grace = grace(remain_present_for);
+        let mut state = connection.state();
+        if let Some(old) = state.outbox.replace(Arc::clone(&outbox)) {
+            old.end(End::Superseded);
+        }
+        (state.grace, state.echo) = (grace, echo);
+        state.transport += 1;
+        let transport = state.transport;
+        let leaves_at = Instant::now() + grace;
+        for channel in state.channels.values() {
+            channel.lose(self, connection.id, leaves_at);
+        }
+        drop(state);
+        drop(registry);
+        if self.is_stopping.load(Ordering::SeqCst) {
+            outbox.end(End::Stopping);
+        }
+        (Session { hub: Arc::clone(self), connection, transport, outbox, _place: place }, refused)
+    }
+
+    /// How many are in a room; `None` for one where nobody is.
+    pub fn occupancy(&self, resource: ResourceId, channel: &str) -> Option<Occupancy> {
+        self.find(resource, channel).map(|channel| channel.occupancy())
+    }
+
+    /// Who is present in a room.
+    pub fn members(&self, resource: ResourceId, channel: &str) -> Vec<PresenceItem> {
+        self.find(resource, channel).map_or_else(Vec::new, |channel| channel.members())
+    }
+
+    /// Makes a client leave the presence of a room, wherever it is connected; it may enter again,
+    /// but does not do so by itself. Gives how many members it had there.
+    pub fn evict(&self, resource: ResourceId, channel: &str, client_id: &str) -> usize {
+        self.find(resource, channel).map_or(0, |channel| channel.evict(self, client_id))
+    }
+
+    /// Does what is due, for as long as the service runs.
+    pub async fn run(&self) {
+        loop {
+            let first = self.registry().parked.front().map(|(at, ..)| *at);
+            let next = first.into_iter().chain(self.schedule.first()).min();
+            tokio::select! {
+                () = sleep_until(next) => self.tick(Instant::now()),
+                () = self.schedule.sooner() => {}
+            }
+        }
+    }
+
+    /// Does what is due at `now`.
+    pub fn tick(&self, now: Instant) {
+        while let Some(channel) = self.schedule.pop(now) {
+            if channel.tick(self, now) {
+                self.let_go(&channel);
+            }
+        }
+        self.registry().forget_expired(now, self.limits.connections);
+    }
+
+    /// Ends every transport, and lets nobody in any more. Clients come back by themselves.
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Ordering::SeqCst);
+        let connections: Vec<Arc<Connection>> = self.registry().connections.values().cloned().collect();
+        for connection in connections {
+            if let Some(outbox) = &connection.state().outbox {
+                outbox.end(End::Stopping);
+            }
+        }
+    }
+
+    /// Finds a channel, or makes it, and enters it.
+    pub(super) fn enter(
+        &self,
+        resource: ResourceId,
+        name: &str,
+        attach: impl Fn(&Arc<Channel>) -> bool,
+    ) -> Arc<Channel> {
+        loop {
+            let channel = self.find(resource, name).unwrap_or_else(|| {
+                let made = Arc::new(Channel::new(resource, name, self));
+                let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
+                Arc::clone(channels.entry((resource, Arc::clone(made.name()))).or_insert(made))
+            });
+            if attach(&channel) {
+                return channel;
+            }
+        }
+    }
+
+    /// Lets go of a channel that nothing holds any more.
+    pub(super) fn let_go(&self, channel: &Arc<Channel>) {
+        let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
+        let key = (channel.resource(), Arc::clone(channel.name()));
+        let is_it = channels.get(&key).is_some_and(|found| Arc::ptr_eq(found, channel));
+        if is_it && channel.end(Instant::now()) {
+            channels.remove(&key);
+        }
+    }
+
+    /// Forgets a connection that was closed.
+    pub(super) fn forget(&self, connection: ConnectionId) {
+        self.registry().connections.remove(&connection);
+    }
+
+    /// Keeps a connection whose transport broke off.
+    pub(super) fn park(&self, connection: ConnectionId, transport: u64, now: Instant) {
+        let parked = &mut self.registry().parked;
+        parked.push_back((now + RESUMABLE_FOR, connection, transport));
+        if parked.len() == 1 {
+            self.schedule.wake();
+        }
+    }
+
+    /// A number that no other of this start has.
+    pub(super) fn next_number(&self) -> u64 {
+        self.number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// An id for what the service says itself.
+    pub(super) fn next_id(&self) -> String {
+        format!("{}:{}", self.node(), self.next_number())
+    }
+
+    fn find(&self, resource: ResourceId, name: &str) -> Option<Arc<Channel>> {
+        let channels = self.channels.read().unwrap_or_else(PoisonError::into_inner);
+        channels.get(&(resource, Arc::from(name))).cloned()
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registry {
+    fn find(&self, key: &str, owner: &Owner) -> Result<Arc<Connection>, NotResumed> {
+        let id = Connection::id_in(key).ok_or(NotResumed::WrongKey)?;
+        let connection = self.connections.get(&id).ok_or(NotResumed::Unknown)?;
+        if connection.opens_with(key, owner) { Ok(Arc::clone(connection)) } else { Err(NotResumed::WrongKey) }
+    }
+
+    /// Forgets those whose time is over, and the oldest of those beyond `max`.
+    fn forget_expired(&mut self, now: Instant, max: usize) {
+        while self.parked.front().is_some_and(|(at, ..)| *at <= now) || self.parked.len() > max {
+            let Some((_, id, transport)) = self.parked.pop_front() else { return };
+            let Some(connection) = self.connections.get(&id).cloned() else { continue };
+            let mut state = connection.state();
+            if state.outbox.is_none() && state.transport == transport {
+                state.channels.drain().for_each(|(_, channel)| channel.forget(id));
+                self.connections.remove(&id);
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// True if a limit allows so many at once.
+pub(super) fn takes(rate: &Rate, count: usize) -> bool {
+    match u32::try_from(count).map(NonZeroU32::new) {
+        Ok(None) => true,
+        Ok(Some(count)) => matches!(rate.check_n(count), Ok(Ok(()))),
+        Err(_) => false,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

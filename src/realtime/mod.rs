@@ -1,0 +1,60 @@
+//! Who is in which room now, and telling them: in memory, on this node; no wire forms.
+
+mod channel;
+mod connection;
+mod event;
+mod hub;
+mod occupancy;
+mod outbox;
+mod presence;
+mod replay;
+mod schedule;
+mod serial;
+mod session;
+
+#[cfg(test)]
+mod tests;
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use bitflags::bitflags;
+
+pub use connection::{ConnectionId, Identity, NotResumed, Owner};
+pub use event::{Attached, Data, Event, Message, Payload, PresenceAction, PresenceItem, Told};
+pub use hub::{Full, Hub, Place};
+pub use outbox::{Batch, End, Outbox, Tell};
+pub use session::{Answer, Attach, NewMessage, NewPresence, Refusal, Session};
+
+bitflags! {
+    /// What an attachment may do in its room.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Modes: u8 {
+        const PRESENCE = 1;
+        const PUBLISH = 1 << 1;
+        const SUBSCRIBE = 1 << 2;
+        const PRESENCE_SUBSCRIBE = 1 << 3;
+        const ANNOTATION_PUBLISH = 1 << 5;
+        const ANNOTATION_SUBSCRIBE = 1 << 6;
+    }
+}
+
+/// What a client can make large, and how often it is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Clients connected to this node.
+    pub connections: usize,
+    pub rooms_per_connection: usize,
+    pub members_per_room: usize,
+    /// Bytes of the messages, or of the presence data, of one frame.
+    pub message_size: usize,
+    /// Published messages and presence changes a second.
+    pub rate_per_connection: NonZeroU32,
+    /// The same, of all its connections; a whole room may come in at once.
+    pub rate_per_room: NonZeroU32,
+    /// The shortest time between two occupancy updates of a room.
+    pub occupancy_interval: Duration,
+}
+
+/// How long a connection that broke off can be resumed (ably-chat.md, section 3.9).
+pub const RESUMABLE_FOR: Duration = Duration::from_secs(120);

@@ -1,0 +1,127 @@
+//! Who is present in a room.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::connection::ConnectionId;
+use super::event::{Payload, PresenceAction, PresenceItem};
+
+/// A member is a client on a connection: the same client on two is two (ably-chat.md, section 5).
+type Who = (ConnectionId, Arc<str>);
+
+/// The members of a room.
+#[derive(Debug, Default)]
+pub struct Members {
+    members: BTreeMap<Who, Member>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Member {
+    item: PresenceItem,
+    /// The frame and the place in it that it was last heard in.
+    heard: (u64, usize),
+    /// Its connection broke off, and has until then to come back.
+    leaves_at: Option<Instant>,
+}
+
+impl Members {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Bytes of what all of them keep here.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn contains(&self, connection: ConnectionId, client_id: &Arc<str>) -> bool {
+        self.members.contains_key(&(connection, Arc::clone(client_id)))
+    }
+
+    /// True if the member is there just so: it was repeated by a client that came back.
+    pub fn is_repeated(&self, connection: ConnectionId, client_id: &Arc<str>, id: &str, payload: &Payload) -> bool {
+        let member = self.members.get(&(connection, Arc::clone(client_id)));
+        member.is_some_and(|member| member.item.id == id && member.item.payload == *payload)
+    }
+
+    /// Puts a member in, or in the place of what it was.
+    pub fn put(&mut self, item: &PresenceItem, heard: (u64, usize)) {
+        let item = PresenceItem { action: PresenceAction::Present, ..item.clone() };
+        self.bytes += item.payload.size();
+        let who = (item.connection, Arc::clone(&item.client_id));
+        if let Some(old) = self.members.insert(who, Member { item, heard, leaves_at: None }) {
+            self.bytes -= old.item.payload.size();
+        }
+    }
+
+    /// Takes a member out, as it last was.
+    pub fn remove(&mut self, connection: ConnectionId, client_id: &Arc<str>) -> Option<PresenceItem> {
+        let member = self.members.remove(&(connection, Arc::clone(client_id)))?;
+        self.bytes -= member.item.payload.size();
+        Some(member.item)
+    }
+
+    /// Takes out all members of a connection.
+    pub fn remove_all(&mut self, connection: ConnectionId) -> Vec<PresenceItem> {
+        let clients: Vec<Arc<str>> = self.of(connection).map(|(client, _)| Arc::clone(client)).collect();
+        clients.iter().filter_map(|client| self.remove(connection, client)).collect()
+    }
+
+    /// Takes out every member of that client id; each with an id that its own client takes for its
+    /// own doing, so that it does not come back by itself (section 3.7).
+    pub fn remove_client(&mut self, client_id: &str) -> Vec<PresenceItem> {
+        let of_client = self.members.iter().filter(|((_, client), _)| **client == *client_id);
+        let found: Vec<(Who, (u64, usize))> = of_client.map(|(who, member)| (who.clone(), member.heard)).collect();
+        let take = |((connection, client), (serial, index)): (Who, (u64, usize))| {
+            let item = self.remove(connection, &client)?;
+            Some(PresenceItem { id: format!("{connection}:{serial}:{}", index + 1), ..item })
+        };
+        found.into_iter().filter_map(take).collect()
+    }
+
+    /// Everyone.
+    pub fn iter(&self) -> impl Iterator<Item = &PresenceItem> {
+        self.members.values().map(|member| &member.item)
+    }
+
+    /// The members of a connection leave at that time, or stay. False if it has none.
+    pub fn leave(&mut self, connection: ConnectionId, at: Option<Instant>) -> bool {
+        let mut any = false;
+        for (_, member) in self.of_mut(connection) {
+            member.leaves_at = at;
+            any = true;
+        }
+        any
+    }
+
+    /// When the next one leaves.
+    pub fn next_leave(&self) -> Option<Instant> {
+        self.members.values().filter_map(|member| member.leaves_at).min()
+    }
+
+    /// Takes out those whose time is over.
+    pub fn remove_due(&mut self, now: Instant) -> Vec<PresenceItem> {
+        let is_due = |member: &Member| member.leaves_at.is_some_and(|at| at <= now);
+        let due: Vec<Who> = self.members.iter().filter(|(_, m)| is_due(m)).map(|(who, _)| who.clone()).collect();
+        due.iter().filter_map(|(connection, client)| self.remove(*connection, client)).collect()
+    }
+
+    fn of(&self, connection: ConnectionId) -> impl Iterator<Item = (&Arc<str>, &Member)> {
+        let from = (connection, Arc::from(""));
+        self.members.range(from..).take_while(move |((c, _), _)| *c == connection).map(|((_, client), m)| (client, m))
+    }
+
+    fn of_mut(&mut self, connection: ConnectionId) -> impl Iterator<Item = (&Arc<str>, &mut Member)> {
+        let from = (connection, Arc::from(""));
+        let of = self.members.range_mut(from..).take_while(move |((c, _), _)| *c == connection);
+        of.map(|((_, client), m)| (client, m))
+    }
+}

@@ -1,0 +1,265 @@
+//! What a client does over one transport.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::connection::{Connection, ConnectionId, Identity};
+use super::event::{Payload, PresenceAction};
+use super::hub::{Hub, Place};
+use super::outbox::Outbox;
+use super::{Limits, Modes};
+
+/// A connection while it is used over one transport. Dropped without [`Session::close`], it broke
+/// off: its members stay for a while, and it can be resumed.
+pub struct Session {
+    pub(super) hub: Arc<Hub>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) transport: u64,
+    pub(super) outbox: Arc<Outbox>,
+    /// Gives the place on this node back when it is dropped.
+    pub(super) _place: Place,
+}
+
+/// How a client wants to be in a room.
+#[derive(Debug, Clone, Copy)]
+pub struct Attach<'a> {
+    pub channel: &'a str,
+    /// Already limited to what it may.
+    pub modes: Modes,
+    pub occupancy: bool,
+    /// The serial of the last that it was told there.
+    pub since: Option<&'a str>,
+}
+
+/// A message as its client sends it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewMessage {
+    pub id: Option<String>,
+    pub client_id: Option<String>,
+    pub name: Option<String>,
+    pub payload: Payload,
+}
+
+/// A change of presence as its client sends it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewPresence {
+    pub id: Option<String>,
+    pub client_id: Option<String>,
+    pub action: PresenceAction,
+    pub payload: Payload,
+}
+
+/// What a frame is answered: for each message its serial, if it has one.
+pub type Answer = Result<Vec<Option<String>>, Refusal>;
+
+/// Why something is not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the connection is not attached to this channel: attach first")]
+    NotAttached,
+    #[error("the channel was attached without a mode that this needs ({0})")]
+    NotGranted(&'static str),
+    #[error("at most {0} channels a connection")]
+    TooManyRooms(usize),
+    #[error("at most {0} members a room")]
+    TooManyMembers(usize),
+    #[error("the presence data of this room's members is more than it holds together")]
+    TooMuchPresenceData,
+    #[error("a client id is needed to be present: connect with one, or name one")]
+    NoClientId,
+    #[error("the client id is not that of the connection")]
+    OtherClientId,
+    #[error("larger than {0} bytes, the most that is taken at once")]
+    TooLarge(usize),
+    #[error("more than {0} messages a second on this connection")]
+    TooFast(u32),
+    #[error("more than {0} messages a second in this room")]
+    TooFastInRoom(u32),
+    #[error("the frame was answered so long ago that the answer is not known any more")]
+    AnsweredLongAgo,
+    #[error("{0}")]
+    Malformed(Cow<'static, str>),
+}
+
+/// What the service says itself; nobody else may.
+const RESERVED: &str = "[meta]";
+
+impl Session {
+    /// The name of the connection.
+    pub fn id(&self) -> ConnectionId {
+        self.connection.id
+    }
+
+    /// What it can be resumed with.
+    pub fn key(&self) -> String {
+        self.connection.key()
+    }
+
+    /// Whom it speaks for.
+    pub fn identity(&self) -> &Identity {
+        &self.connection.owner.identity
+    }
+
+    /// What its client is to be told.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// Goes into a room, or changes how it is in it.
+    ///
+    /// # Errors
+    /// `TooManyRooms`.
+    pub fn attach(&self, attach: Attach<'_>) -> Result<(), Refusal> {
+        let max = self.hub.limits.rooms_per_connection;
+        let mut state = self.connection.state();
+        if state.transport != self.transport {
+            return Ok(()); // another transport goes on for it
+        }
+        if !state.channels.contains_key(attach.channel) && state.channels.len() >= max {
+            return Err(Refusal::TooManyRooms(max));
+        }
+        let echo = state.echo;
+        let channel = self.hub.enter(self.connection.owner.resource, attach.channel, |channel| {
+            channel.attach(&self.hub, self.connection.id, &self.outbox, attach, echo)
+        });
+        state.channels.insert(Arc::clone(channel.name()), channel);
+        Ok(())
+    }
+
+    /// Leaves a room; its members there leave, too.
+    pub fn detach(&self, channel: &str) {
+        let mut state = self.connection.state();
+        if state.transport == self.transport
+            && let Some(channel) = state.channels.remove(channel)
+        {
+            channel.detach(&self.hub, self.connection.id);
+        }
+        self.outbox.forget_occupancy(channel);
+    }
+
+    /// Takes from each attachment what `may` says is not granted any more; gives the channels where nothing is left.
+    pub fn regrant(&self, may: impl Fn(&str) -> Modes) -> Vec<Arc<str>> {
+        let mut state = self.connection.state();
+        let mut lost = Vec::new();
+        state.channels.retain(|name, channel| {
+            let modes = may(name);
+            let stays = channel.regrant(&self.hub, self.connection.id, modes);
+            if !stays {
+                channel.detach(&self.hub, self.connection.id);
+                lost.push(Arc::clone(name));
+            }
+            stays
+        });
+        lost
+    }
+
+    /// Publishes a frame's messages.
+    pub fn publish(&self, serial: u64, channel: &str, mut messages: Vec<NewMessage>, claim: Option<&str>) -> Answer {
+        self.connection.once(serial, || {
+            let limits = &self.hub.limits;
+            let size = |m: &NewMessage| m.payload.size() + m.name.as_ref().map_or(0, String::len);
+            check_size(messages.iter().map(size).sum(), limits)?;
+            if messages.iter().any(|m| m.name.as_ref().is_some_and(|name| name.starts_with(RESERVED))) {
+                return Err(Refusal::Malformed("names that begin with [meta] are the service's own".into()));
+            }
+            for message in &mut messages {
+                stamp_claim(&mut message.payload, claim);
+            }
+            let client_ids = messages.iter().map(|m| self.speaker(m.client_id.as_deref()));
+            let client_ids = client_ids.collect::<Result<Vec<_>, _>>()?;
+            self.check_rate(messages.len())?;
+            let channel = self.channel(channel)?;
+            channel.publish(&self.hub, self.connection.id, serial, messages.into_iter().zip(client_ids).collect())
+        })
+    }
+
+    /// Changes who is present.
+    pub fn presence(&self, serial: u64, channel: &str, mut items: Vec<NewPresence>, claim: Option<&str>) -> Answer {
+        self.connection.once(serial, || {
+            check_size(items.iter().map(|item| item.payload.size()).sum(), &self.hub.limits)?;
+            for item in &mut items {
+                stamp_claim(&mut item.payload, claim);
+            }
+            let speaker = |item: &NewPresence| self.speaker(item.client_id.as_deref())?.ok_or(Refusal::NoClientId);
+            let client_ids = items.iter().map(speaker).collect::<Result<Vec<_>, _>>()?;
+            self.check_rate(items.len())?;
+            let channel = self.channel(channel)?;
+            channel.presence(&self.hub, self.connection.id, serial, items.into_iter().zip(client_ids).collect())
+        })
+    }
+
+    /// Ends the connection for good: it leaves every room at once.
+    pub fn close(self) {
+        let mut state = self.connection.state();
+        if state.transport == self.transport {
+            state.outbox = None;
+            for (_, channel) in state.channels.drain() {
+                channel.detach(&self.hub, self.connection.id);
+            }
+            drop(state);
+            self.hub.forget(self.connection.id);
+        }
+    }
+
+    /// Who says something: the client of the connection, or whom it names if it may.
+    fn speaker(&self, named: Option<&str>) -> Result<Option<Arc<str>>, Refusal> {
+        match (&self.connection.owner.identity, named) {
+            (_, Some("*" | "")) => Err(Refusal::OtherClientId),
+            (Identity::Client(id), None) => Ok(Some(Arc::clone(id))),
+            (Identity::Client(id), Some(named)) if **id == *named => Ok(Some(Arc::clone(id))),
+            (Identity::Anyone, Some(named)) => Ok(Some(named.into())),
+            (Identity::Anyone | Identity::Anonymous, None) => Ok(None),
+            (Identity::Client(_) | Identity::Anonymous, Some(_)) => Err(Refusal::OtherClientId),
+        }
+    }
+
+    fn check_rate(&self, count: usize) -> Result<(), Refusal> {
+        let rate = self.hub.limits.rate_per_connection;
+        if super::hub::takes(&self.connection.rate, count) { Ok(()) } else { Err(Refusal::TooFast(rate.get())) }
+    }
+
+    fn channel(&self, name: &str) -> Result<Arc<super::channel::Channel>, Refusal> {
+        self.connection.state().channels.get(name).cloned().ok_or(Refusal::NotAttached)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let mut state = self.connection.state();
+        if state.transport != self.transport || state.outbox.is_none() {
+            return; // superseded, or closed
+        }
+        state.outbox = None;
+        let now = Instant::now();
+        let leaves_at = now + state.grace;
+        state.channels.values().for_each(|channel| channel.lose(&self.hub, self.connection.id, leaves_at));
+        drop(state);
+        self.hub.park(self.connection.id, self.transport, now);
+    }
+}
+
+/// The shortest and the longest time that members stay after their connection broke off.
+pub(super) fn grace(asked: Option<Duration>) -> Duration {
+    const USUAL: Duration = Duration::from_secs(15);
+    asked.map_or(USUAL, |asked| asked.clamp(Duration::from_secs(1), super::RESUMABLE_FOR))
+}
+
+fn check_size(size: usize, limits: &Limits) -> Result<(), Refusal> {
+    if size > limits.message_size { Err(Refusal::TooLarge(limits.message_size)) } else { Ok(()) }
+}
+
+/// What a token says of its user in a room goes with all that the user says there, and only that
+/// (ably-chat.md, section 4.9).
+fn stamp_claim(payload: &mut Payload, claim: Option<&str>) {
+    const CLAIM: &str = "userClaim";
+    if let Some(extras) = &mut payload.extras {
+        extras.remove(CLAIM);
+    }
+    if let Some(claim) = claim {
+        payload.extras.get_or_insert_with(Map::new).insert(CLAIM.to_owned(), Value::String(claim.to_owned()));
+    }
+}
