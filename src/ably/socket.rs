@@ -200,6 +200,8 @@ async fn open(
     let credential = auth::judge(state, &ably.keys.current(), presented, true).await?;
     let owner = credential.owner(wish.client_id.as_deref()).map_err(Denied::Refused)?;
     let (session, refused) = ably.hub.open(place, owner, wish.resume.as_deref(), wish.remain_present_for, wish.echo);
+    // It may come back with a credential that allows less.
+    session.regrant(|channel| credential.on(channel).modes());
     Ok((session, credential, refused.map(ErrorInfo::from)))
 }
 

@@ -9,6 +9,7 @@ mod explain;
 mod health;
 mod identities;
 mod listing;
+mod live;
 mod malformed;
 mod outage;
 mod participants;

@@ -26,7 +26,6 @@ pub struct TestApp {
     pub clock: Clock,
     pub ctx: Context,
     pub keys: LiveKeys,
-    #[allow(dead_code)]
     pub hub: Arc<Hub>,
     pub database: PgConnectOptions,
     _stop: DropGuard,

@@ -2,10 +2,12 @@
 
 mod app;
 pub mod document;
+mod live;
 mod postgres;
 
 pub use crate::wire::{Answer, KEY, Request, authorization, hash, http_date, sign};
 pub use app::{NOW, Setup, TestApp};
+pub use live::{LIVE_KEY, Socket};
 pub use postgres::settings as cluster_settings;
 
 pub use actix_web::http::StatusCode;

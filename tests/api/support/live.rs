@@ -1,0 +1,86 @@
+//! A client of live rooms, frame by frame.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::TestApp;
+
+/// The access key of the tests, as clients of live rooms write it, in a query.
+pub const LIVE_KEY: &str = "key=dev.primary:bWFkZS11cC1rZXktZm9yLXRlc3QtdmVjdG9ycy0wMDE%3D";
+
+/// The modes and the occupancy that a chat room asks for.
+const CHAT_FLAGS: u32 = 3_080_192;
+
+pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    /// Connects with a query, such as `key=…&clientId=ann`.
+    pub async fn connect(app: &TestApp, query: &str) -> Self {
+        Self::from(app, query, None).await.unwrap_or_else(|status| panic!("refused with {status}"))
+    }
+
+    /// Connects from a page of `origin`; or gives the status with which the handshake is refused.
+    pub async fn from(app: &TestApp, query: &str, origin: Option<&str>) -> Result<Self, u16> {
+        let url = format!("ws://{}/?{query}&format=json&heartbeats=true&v=6", app.address);
+        let mut request = url.into_client_request().unwrap();
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", origin.parse().unwrap());
+        }
+        match connect_async(request).await {
+            Ok((socket, _)) => Ok(Self(socket)),
+            Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => Err(answer.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Connects with the key, as `client`, and attaches to `room`.
+    pub async fn in_room(app: &TestApp, client: &str, room: &str) -> Self {
+        let mut socket = Self::connect(app, &format!("{LIVE_KEY}&clientId={client}")).await;
+        assert_eq!(socket.next().await["action"], 4);
+        let attached = socket.attach(room).await;
+        assert_eq!(attached["action"], 11, "{attached}");
+        socket
+    }
+
+    pub async fn attach(&mut self, room: &str) -> Value {
+        self.send(json!({ "action": 10, "channel": channel(room), "flags": CHAT_FLAGS })).await;
+        self.next().await
+    }
+
+    /// Enters, and reads the echo and its ACK.
+    pub async fn enter(&mut self, room: &str, serial: u32) {
+        self.send(
+            json!({ "action": 14, "channel": channel(room), "msgSerial": serial, "presence": [{ "action": 2 }] }),
+        )
+        .await;
+        assert_eq!((self.next().await["action"].clone(), self.next().await["action"].clone()), (json!(14), json!(1)));
+    }
+
+    pub async fn send(&mut self, frame: Value) {
+        self.0.send(Message::text(frame.to_string())).await.unwrap();
+    }
+
+    /// The next frame; null at the end.
+    pub async fn next(&mut self) -> Value {
+        let frame = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    _ => return Value::Null,
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), frame).await.expect("a frame in time")
+    }
+}
+
+pub fn channel(room: &str) -> String {
+    format!("{room}::$chat")
+}
