@@ -1,0 +1,215 @@
+// The REST side as bytes: formats, errors, envelopes, and what browsers need.
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { decode, encode } from "@msgpack/msgpack";
+import { fresh, inBothFormats, refusal, rest, start } from "./support.js";
+import { token } from "./tokens.js";
+
+const server = await start();
+after(() => server.stop());
+
+const MSGPACK = "application/x-msgpack";
+const basic = (key) => `Basic ${Buffer.from(key).toString("base64")}`;
+const occupancyOf = (name) => `/chat/v4/rooms/${encodeURIComponent(name)}/occupancy`;
+const read = (bytes, type) => (type === MSGPACK ? decode(bytes) : JSON.parse(Buffer.from(bytes)));
+
+/** A request as it is, and its answer, read as the type it says it is. */
+async function ask(path, { method = "GET", headers = {}, authorization = basic(server.ablyKey), body } = {}) {
+  const credential = authorization ? { authorization } : {};
+  const response = await fetch(`${server.http}${path}`, { method, headers: { ...credential, ...headers }, body });
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const type = response.headers.get("content-type");
+  return { status: response.status, headers: response.headers, type, body: bytes.length ? read(bytes, type) : undefined };
+}
+
+/** Asserts the whole form of a refusal. */
+function assertError({ status, headers, type, body }, wanted, code, format) {
+  assert.equal(status, wanted);
+  assert.equal(type, format);
+  assert.deepEqual(Object.keys(body), ["error"]);
+  assert.deepEqual([body.error.statusCode, body.error.code], [wanted, code]);
+  assert.equal(typeof body.error.message, "string");
+  assert.equal(headers.get("x-ably-errorcode"), `${code}`);
+  assert.equal(headers.get("x-ably-errormessage"), body.error.message);
+}
+
+for (const format of ["application/json", MSGPACK]) {
+  describe(`answers in ${format}`, { concurrency: 4 }, () => {
+    const headers = { accept: format };
+
+    test("occupancy is flat", async () => {
+      const { status, type, body } = await ask(occupancyOf(fresh()), { headers });
+
+      assert.deepEqual([status, type], [200, format]);
+      assert.deepEqual(body, { connections: 0, presenceMembers: 0 });
+    });
+
+    test("the time is one number, for anybody", async () => {
+      const { status, type, body } = await ask("/time", { headers, authorization: null });
+
+      assert.deepEqual([status, type, body.length], [200, format, 1]);
+      assert.ok(Math.abs(body[0] - Date.now()) < 60_000, `${body[0]}`);
+    });
+
+    test("a wrong key is refused with 40101", async () => {
+      const answer = await ask(occupancyOf(fresh()), { headers, authorization: basic("dev.primary:wrong") });
+
+      assertError(answer, 401, 40101, format);
+    });
+
+    test("no credential is refused with 401", async () => {
+      const answer = await ask(occupancyOf(fresh()), { headers, authorization: null });
+
+      assertError(answer, 401, answer.body.error.code, format);
+    });
+
+    for (const authorization of ["Basic", "Basic !", "Bearer", "Bearer !", "Digest x", basic("nonsense"), basic(":")]) {
+      test(`the credential ${authorization} is refused`, async () => {
+        const answer = await ask(occupancyOf(fresh()), { headers, authorization });
+
+        const { code } = answer.body.error;
+        assertError(answer, { 40005: 400, 40101: 401, 40144: 401 }[code], code, format);
+      });
+    }
+
+    test("a token that has ended is refused with 40142", async () => {
+      const authorization = `Bearer ${Buffer.from(token(server, { seconds: -10 })).toString("base64")}`;
+
+      assertError(await ask(occupancyOf(fresh()), { headers, authorization }), 401, 40142, format);
+    });
+
+    test("a capability that is missing is refused with 40160", async () => {
+      const bare = token(server, { clientId: "ann", capability: { other: ["*"] } });
+      const authorization = `Bearer ${Buffer.from(bare).toString("base64")}`;
+
+      assertError(await ask(occupancyOf(fresh()), { headers, authorization }), 401, 40160, format);
+    });
+
+    for (const path of ["/chat/v4/nothing", "/chat/v4/rooms/a/nothing", "/channels/a/nothing", "/chat/v3/rooms/a/occupancy"]) {
+      test(`${path} is not found`, async () => {
+        assertError(await ask(path, { headers }), 404, 40400, format);
+      });
+    }
+
+    for (const [method, path] of [["DELETE", occupancyOf("a")], ["POST", "/time"], ["PUT", "/channels/a"]]) {
+      test(`${method} of ${path} is not allowed`, async () => {
+        assertError(await ask(path, { method, headers }), 405, 40500, format);
+      });
+    }
+  });
+}
+
+inBothFormats("the vendor's REST client", (format) => {
+  test("reads the time", async () => {
+    assert.ok(Math.abs((await rest(server, format).time()) - Date.now()) < 60_000);
+  });
+
+  test("reads the code of a refusal", async () => {
+    const client = rest(server, { ...format, key: "dev.primary:wrong" });
+
+    assert.deepEqual(await refusal(client.auth.requestToken()), { code: 40101, statusCode: 401 });
+  });
+});
+
+test("a token is accepted plain, and encoded once more", async () => {
+  const plain = token(server, { clientId: "ann" });
+
+  for (const bearer of [plain, Buffer.from(plain).toString("base64")]) {
+    const { status } = await ask(occupancyOf(fresh()), { authorization: `Bearer ${bearer}` });
+    assert.equal(status, 200);
+  }
+});
+
+test("a client that says nothing of formats gets JSON", async () => {
+  assert.equal((await ask(occupancyOf(fresh()))).type, "application/json");
+});
+
+describe("an envelope", () => {
+  test("has the answer, its status and its headers inside", async () => {
+    const { status, type, body } = await ask(`${occupancyOf(fresh())}?envelope=json&rnd=123`);
+
+    assert.deepEqual([status, type], [200, "application/json"]);
+    assert.equal(body.statusCode, 200);
+    assert.equal(typeof body.headers, "object");
+    assert.deepEqual(body.response, { connections: 0, presenceMembers: 0 });
+  });
+
+  test("has a refusal inside, too", async () => {
+    const { status, body } = await ask(`${occupancyOf(fresh())}?envelope=json`, { authorization: basic("dev.primary:wrong") });
+
+    assert.deepEqual([status, body.statusCode, body.response.error.code], [200, 401, 40101]);
+  });
+});
+
+describe("a browser", () => {
+  const origin = "https://app.example";
+  const list = (headers, name) => headers.get(name)?.toLowerCase().split(/\s*,\s*/) ?? [];
+
+  for (const path of [occupancyOf("a/b"), "/keys/dev.primary/requestToken", "/time", "/channels/a", "/chat/v4/nothing"]) {
+    test(`may ask beforehand for ${path}`, async () => {
+      const headers = {
+        origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type,x-ably-version,x-ably-clientid,ably-agent",
+      };
+
+      const { status, headers: answer } = await ask(path, { method: "OPTIONS", headers, authorization: null });
+
+      assert.ok([200, 204].includes(status), `${status}`);
+      assert.equal(answer.get("access-control-allow-origin"), origin);
+      assert.equal(answer.get("access-control-allow-credentials"), "true");
+      const methods = list(answer, "access-control-allow-methods");
+      for (const method of ["get", "post", "put", "delete", "patch"]) assert.ok(methods.includes(method), method);
+      const allowed = list(answer, "access-control-allow-headers");
+      const asked = ["authorization", "accept", "content-type", "x-ably-version", "x-ably-clientid", "ably-agent"];
+      for (const name of asked) assert.ok(allowed.includes(name), name);
+    });
+  }
+
+  for (const [what, path, authorization, wanted] of [
+    ["an answer", occupancyOf("a"), basic(server.ablyKey), 200],
+    ["a refusal", occupancyOf("a"), basic("dev.primary:wrong"), 401],
+    ["what is not there", "/chat/v4/nothing", basic(server.ablyKey), 404],
+  ]) {
+    test(`may read ${what}`, async () => {
+      const { status, headers } = await ask(path, { headers: { origin }, authorization });
+
+      assert.equal(status, wanted);
+      assert.equal(headers.get("access-control-allow-origin"), origin);
+      assert.equal(headers.get("access-control-allow-credentials"), "true");
+      const exposed = list(headers, "access-control-expose-headers");
+      for (const name of ["link", "x-ably-errorcode", "x-ably-errormessage"]) assert.ok(exposed.includes(name), name);
+      assert.ok(list(headers, "vary").includes("origin"), "a cache keeps the answers of origins apart");
+    });
+  }
+});
+
+describe("a body that can't be read", () => {
+  const path = "/keys/dev.primary/requestToken";
+
+  for (const [what, type, body] of [
+    ["half of JSON", "application/json", '{"keyName":'],
+    ["half of MessagePack", MSGPACK, encode({ keyName: "dev.primary" }).slice(0, 5)],
+    ["nothing", "application/json", ""],
+  ]) {
+    test(`${what} is a bad request`, async () => {
+      const { status, body: { error } } = await ask(path, { method: "POST", headers: { "content-type": type }, body });
+
+      assert.equal(status, 400);
+      assert.deepEqual([error.statusCode, Math.floor(error.code / 100)], [400, 400]);
+    });
+  }
+});
+
+test("what an SDK of another kind sends for a value that is undefined is read as absent", async () => {
+  // MessagePack's extension 0 with one zero byte stands for it in the vendor's encoder.
+  const { keyName } = { keyName: "dev.primary" };
+  const body = Buffer.concat([Buffer.from([0x82]), encode("keyName"), encode(keyName), encode("ttl"), Buffer.from([0xd4, 0, 0])]);
+
+  const { status, body: { error } } = await ask("/keys/dev.primary/requestToken", {
+    method: "POST", headers: { "content-type": MSGPACK }, body,
+  });
+
+  // It was read: what is missing is the rest of the token request.
+  assert.deepEqual([status < 500, typeof error.code], [true, "number"]);
+});
