@@ -39,7 +39,9 @@ const cutOrServed = (connection) => Promise.race([connection.closed(), connectio
 
 inBothFormats("bad input", (format) => {
   const encoded = (frame) => (format.useBinaryProtocol ? encode(frame) : JSON.stringify(frame));
+  const other = (frame) => (format.useBinaryProtocol ? JSON.stringify(frame) : encode(frame));
   const nothing = Buffer.from([]);
+  const message = { action: ACTION.MESSAGE, channel: "x", msgSerial: 0 };
 
   for (const [what, bytes, binary] of [
     ["half of a frame", encoded({ action: ACTION.HEARTBEAT, id: "x" }).slice(0, 5), format.useBinaryProtocol],
@@ -53,8 +55,8 @@ inBothFormats("bad input", (format) => {
     ["an action that nobody knows", encoded({ action: 99 }), format.useBinaryProtocol],
     ["an action less than nothing", encoded({ action: -1 }), format.useBinaryProtocol],
     ["what only the server says", encoded({ action: ACTION.CONNECTED, connectionId: "x" }), format.useBinaryProtocol],
-    ["messages that are no list", encoded({ action: ACTION.MESSAGE, channel: "x", messages: 7, msgSerial: 0 }), format.useBinaryProtocol],
-    ["a frame of the other format", format.useBinaryProtocol ? '{"action":0,"id":"x"}' : encode({ action: 0, id: "x" }), !format.useBinaryProtocol],
+    ["messages that are no list", encoded({ ...message, messages: 7 }), format.useBinaryProtocol],
+    ["a frame of the other format", other({ action: ACTION.HEARTBEAT, id: "x" }), !format.useBinaryProtocol],
     ["a frame that is a depth of lists", depth(100_000, format), format.useBinaryProtocol],
     ["a list that says it is long", Buffer.from([0xdd, 0xff, 0xff, 0xff, 0xff]), true],
     ["more than 512 KiB", encoded({ action: ACTION.HEARTBEAT, id: "x".repeat(524_288) }), format.useBinaryProtocol],
@@ -161,7 +163,8 @@ inBothFormats("bad input", (format) => {
   test("a SYNC from a client changes nobody's view", async (t) => {
     const { channel, mallory, assertUnnoticed } = await annAndMallory(t, format);
 
-    mallory.send({ action: ACTION.SYNC, channel, channelSerial: "x:", presence: [{ action: PRESENCE.PRESENT, clientId: "ghost" }] });
+    const presence = [{ action: PRESENCE.PRESENT, clientId: "ghost" }];
+    mallory.send({ action: ACTION.SYNC, channel, channelSerial: "x:", presence });
 
     await cutOrServed(mallory);
     await assertUnnoticed();
@@ -221,6 +224,19 @@ inBothFormats("bad input", (format) => {
 
     await assertUnnoticed();
     assert.equal((await mallory.settled()).action, ACTION.HEARTBEAT);
+  });
+
+  test("the 201st room of a connection is refused, the others go on", async (t) => {
+    const { channel, mallory, assertUnnoticed } = await annAndMallory(t, format);
+    const names = Array.from({ length: 199 }, () => channelOf(fresh()));
+    const attached = await Promise.all(names.map((name) => mallory.attach(name)));
+
+    const { action, error } = await mallory.attach(channelOf(fresh()));
+
+    assert.ok(attached.every(({ action }) => action === ACTION.ATTACHED));
+    assert.deepEqual([action, error.code, error.statusCode], [ACTION.ERROR, 90010, 400]);
+    await assertUnnoticed();
+    assert.equal((await mallory.publish(channel, { name: "served" })).action, ACTION.ACK);
   });
 
   test("an unknown mode and unknown params are left out", async (t) => {

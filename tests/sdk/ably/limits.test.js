@@ -6,7 +6,11 @@ import { attached, fresh, inBothFormats, realtime, refusal, start, state } from 
 import { pass, record } from "./waiting.js";
 
 const server = await start([
-  "--max-members", "3", "--max-rooms-per-connection", "5", "--connection-rate", "20", "--room-rate", "30", "--max-message-size", "1000",
+  ...["--max-members", "3"],
+  ...["--max-rooms-per-connection", "5"],
+  ...["--connection-rate", "20"],
+  ...["--room-rate", "30"],
+  ...["--max-message-size", "1000"],
 ]);
 after(() => server.stop());
 

@@ -260,17 +260,4 @@ inBothFormats("presence beside occupancy", (format) => {
 
     assert.deepEqual(failures, []);
   });
-
-  test("who has entered, in one room after the other, is present, fifty times of fifty", async (t) => {
-    const { rooms } = chat(t, server, "ann", format);
-    const failures = [];
-    for (let round = 0; round < 50; round++) {
-      const room = await rooms.get(fresh(), OCCUPANCY.room);
-      await room.attach();
-      await room.presence.enter({ round });
-      if (!(await room.presence.isUserPresent("ann"))) failures.push(round);
-    }
-
-    assert.deepEqual(failures, []);
-  });
 });

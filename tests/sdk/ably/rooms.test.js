@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { proxy } from "./proxy.js";
-import { attached, bearer, chat, fresh, inBothFormats, over, realtime, refusal, rest, start, state, statuses } from "./support.js";
+import { attached, bearer, chat, fresh, inBothFormats, over, realtime, refusal } from "./support.js";
+import { rest, start, state, statuses } from "./support.js";
 import { token } from "./tokens.js";
 import { eventually, record } from "./waiting.js";
 

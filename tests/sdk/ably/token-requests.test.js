@@ -100,7 +100,9 @@ inBothFormats("tokens that are requested", (format) => {
 });
 
 test("the answer to a token request has its fields and no others", async () => {
-  const { status, headers, body } = await send(tokenRequest(server, { clientId: "ann", capability: '{"lobby":["subscribe"]}' }));
+  const request = tokenRequest(server, { clientId: "ann", capability: '{"lobby":["subscribe"]}' });
+
+  const { status, headers, body } = await send(request);
 
   assert.ok([200, 201].includes(status), `${status}`);
   assert.equal(headers.get("content-type"), "application/json");
@@ -176,8 +178,12 @@ test("a token request for another key than the path's is refused", async () => {
   assert.ok(status >= 400 && status < 500 && body.error.statusCode === status, `${status}`);
 });
 
-for (const [what, body] of [["no object", []], ["empty", {}], ["no text for a nonce", { ...tokenRequest(server), nonce: {} }]]) {
-  test(`a token request that is ${what} is refused`, async () => {
+for (const [what, body] of [
+  ["that is no object", []],
+  ["that is empty", {}],
+  ["whose nonce is no text", { ...tokenRequest(server), nonce: {} }],
+]) {
+  test(`a token request ${what} is refused`, async () => {
     const { status, body: { error } } = await send(body);
 
     assert.ok(status >= 400 && status < 500, `${status}`);

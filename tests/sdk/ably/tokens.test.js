@@ -79,7 +79,8 @@ inBothFormats("who may connect", (format) => {
     test(`a client with ${what} fails for good, and is refused over REST`, async (t) => {
       assert.deepEqual(await failure(realtime(t, server, "ann", { ...format, key })), [40101, 401]);
 
-      const { statusCode, errorCode } = await rest(server, { ...format, key }).request("GET", `/chat/v4/rooms/${fresh()}/occupancy`, 6);
+      const client = rest(server, { ...format, key });
+      const { statusCode, errorCode } = await client.request("GET", `/chat/v4/rooms/${fresh()}/occupancy`, 6);
       assert.deepEqual([statusCode, errorCode], [401, 40101]);
     });
   }
@@ -132,7 +133,8 @@ const BAD = [
   ["no signature", () => made({ alg: "none" }, () => "")],
   ["the signature of another algorithm of the same key",
     () => made({ alg: "HS512" }, (text) => createHmac("sha512", KEY.secret).update(text).digest("base64url"))],
-  ["the signature of an RSA key", () => made({ alg: "RS256" }, (text) => signature("sha256", Buffer.from(text), privateKey).toString("base64url"))],
+  ["the signature of an RSA key",
+    () => made({ alg: "RS256" }, (text) => signature("sha256", Buffer.from(text), privateKey).toString("base64url"))],
   ["a key that nobody has", () => sign(server.ablyKey, claims(), { kid: "dev.nobodys" })],
   ["no key", () => sign(server.ablyKey, claims(), { kid: undefined })],
   ["an end that was", () => token(server, { seconds: -10 })],

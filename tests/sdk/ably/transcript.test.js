@@ -85,8 +85,8 @@ inBothFormats("a visit", (format) => {
       [2, left, { action: PRESENCE.LEAVE, data: '{"bye":1}', encoding: "json" }],
     ]) {
       const id = `${connectionId}:${msgSerial}`;
-      const { timestamp } = frame;
-      assertNow(timestamp);
+      const [{ timestamp }] = frame.presence;
+      for (const instant of [timestamp, frame.timestamp]) assertNow(instant);
       assert.deepEqual([frame.channel, frame.connectionId, frame.id], [channel, connectionId, id]);
       const item = { id: `${id}:0`, clientId: "ann", connectionId, timestamp, ...presence };
       assert.deepEqual(frame.presence, [item]);
@@ -131,9 +131,9 @@ inBothFormats("a visit", (format) => {
     await ann.publish(channel, { name: "typing.started", extras, action: 0, size: 32 });
 
     const [, , echo, ack] = ann.frames.items;
-    const { timestamp } = echo;
+    const [{ timestamp }] = echo.messages;
     const id = `${connectionId}:0`;
-    assertNow(timestamp);
+    for (const instant of [timestamp, echo.timestamp]) assertNow(instant);
     assert.deepEqual(
       [echo.action, echo.channel, echo.id, echo.connectionId, echo.channelSerial],
       [ACTION.MESSAGE, channel, id, connectionId, undefined],

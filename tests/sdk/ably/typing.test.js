@@ -9,9 +9,12 @@ import { record } from "./waiting.js";
 const server = await start();
 after(() => server.stop());
 
+// What is left of a throttle outlives a test: a second is short enough, and long enough for many keystrokes.
+const THROTTLED = { room: { typing: { heartbeatThrottleMs: 1000 } } };
+
 /** A room with all that it is told of typing. */
 async function watched(t, clientId, name, options, where = server) {
-  const room = await attached(t, where, clientId, name, options);
+  const room = await attached(t, where, clientId, name, { ...THROTTLED, ...options });
   return { room, seen: record((listener) => room.typing.subscribe(listener)) };
 }
 
@@ -53,7 +56,7 @@ inBothFormats("typing", (format) => {
   test("many keystrokes are told once within the throttle", async (t) => {
     const name = fresh();
     const { seen } = await watched(t, "ann", name, format);
-    const bob = await attached(t, server, "bob", name, format);
+    const bob = await attached(t, server, "bob", name, { ...THROTTLED, ...format });
     const heard = record((listener) => bob.channel.subscribe("typing.started", listener));
 
     for (let n = 0; n < 5; n++) await bob.typing.keystroke();
@@ -66,7 +69,7 @@ inBothFormats("typing", (format) => {
   test("who types no more has stopped two seconds after the throttle", async (t) => {
     const name = fresh();
     const { seen } = await watched(t, "ann", name, { ...format, room: { typing: { heartbeatThrottleMs: 100 } } });
-    const bob = await attached(t, server, "bob", name, format);
+    const bob = await attached(t, server, "bob", name, { ...THROTTLED, ...format });
     await bob.typing.keystroke();
     await seen.first(change("started", "bob"));
     const since = Date.now();
@@ -94,7 +97,7 @@ inBothFormats("typing", (format) => {
     const name = fresh();
     const network = await proxy(t, server);
     const ann = await watched(t, "ann", name, format, network);
-    const bob = await attached(t, server, "bob", name, format);
+    const bob = await attached(t, server, "bob", name, { ...THROTTLED, ...format });
     const messages = record((listener) => ann.room.channel.subscribe(listener));
     network.close();
 
@@ -111,7 +114,7 @@ inBothFormats("typing", (format) => {
     const name = fresh();
     const { seen } = await watched(t, "ann", name, format);
     const claims = { clientId: "bob", [`ably.room.${name}`]: "moderator" };
-    const bob = await over(bearer(t, server, token(server, claims), format)).rooms.get(name);
+    const bob = await over(bearer(t, server, token(server, claims), format)).rooms.get(name, THROTTLED.room);
     await bob.attach();
 
     await bob.typing.keystroke();

@@ -10,6 +10,8 @@ export async function within(promise, wanted, limit = PATIENCE) {
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new assert.AssertionError({ message: `waited ${limit} ms for ${wanted}` })), limit);
+    // Where several are raced, the losers keep nobody waiting.
+    timer.unref();
   });
   try {
     return await Promise.race([promise, late]);
