@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { proxy } from "./proxy.js";
 import { ACTION, dial } from "./raw.js";
-import { attached, chat, fresh, inBothFormats, over, realtime, start, state, statuses } from "./support.js";
+import { attached, chat, clientOf, fresh, inBothFormats, over, realtime, start, state, statuses } from "./support.js";
 import { pass, record } from "./waiting.js";
 
 const server = await start();
@@ -103,7 +103,7 @@ inBothFormats("connections", (format) => {
     const network = await proxy(t, server);
     const patience = { transportParams: { heartbeatInterval: 5000 }, realtimeRequestTimeout: 1000 };
     const room = await attached(t, network, "ann", fresh(), { ...format, ...patience });
-    const client = room.channel.client;
+    const client = clientOf(room);
     const { connection } = client;
     const { id } = connection;
     const seen = record((listener) => connection.on(listener));

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { proxy } from "./proxy.js";
 import { ACTION, channelOf, dialInto, PRESENCE } from "./raw.js";
-import { attached, chat, fresh, inBothFormats, start, state } from "./support.js";
+import { attached, chat, clientOf, fresh, inBothFormats, start, state } from "./support.js";
 import { record } from "./waiting.js";
 
 const server = await start(["--occupancy-interval", "200ms"]);
@@ -66,7 +66,7 @@ inBothFormats("a connection that drops", (format) => {
     await counted.first(tells(2, 2));
     carols.close();
     bobs.open();
-    await state(bob.channel.client.connection, "connected");
+    await state(clientOf(bob).connection, "connected");
     await seen.first(by("carol", "leave"));
     await counted.first(tells(2, 1));
 
@@ -109,7 +109,7 @@ inBothFormats("a connection that drops", (format) => {
 
 inBothFormats("a connection that ends", (format) => {
   for (const [how, end] of [
-    ["closes", (room) => room.channel.client.close()],
+    ["closes", (room) => clientOf(room).close()],
     ["detaches", (room) => room.detach()],
     ["leaves", (room) => room.presence.leave()],
   ]) {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { proxy } from "./proxy.js";
-import { attached, fresh, inBothFormats, over, realtime, start, state } from "./support.js";
+import { attached, clientOf, fresh, inBothFormats, over, realtime, start, state } from "./support.js";
 import { eventually, Log, record, within } from "./waiting.js";
 
 const server = await start();
@@ -17,7 +17,7 @@ async function annAndBob(t, format, options) {
   const told = new Log();
   ann.channel.subscribe(({ name, data }) => told.push(["message", name, data]));
   ann.channel.presence.subscribe(({ action, clientId, data }) => told.push([action, clientId, data]));
-  const { connection } = ann.channel.client;
+  const { connection } = clientOf(ann);
   return {
     network, ann, bob, told, connection,
     id: connection.id,
@@ -59,7 +59,7 @@ inBothFormats("a connection that resumes", (format) => {
   test("goes on hearing what comes after", async (t) => {
     const { network, bob, told, ann } = await annAndBob(t, format);
     network.cut();
-    await state(ann.channel.client.connection, "connected");
+    await state(clientOf(ann).connection, "connected");
 
     await bob.channel.publish("after", "it");
     await bob.presence.enter();
@@ -224,7 +224,7 @@ inBothFormats("a connection that resumes", (format) => {
     network.close();
     await eventually(counts, ({ connections }) => connections === 1);
     network.open();
-    await Promise.all(others.map(({ channel }) => state(channel.client.connection, "connected")));
+    await Promise.all(others.map((room) => state(clientOf(room).connection, "connected")));
 
     assert.equal(before.connections, 5);
     await eventually(counts, ({ connections }) => connections === 5);

@@ -12,6 +12,9 @@ import { Log, within } from "./waiting.js";
 
 const BINARY = process.env.ROOMKEEPER_BIN ?? fileURLToPath(new URL("../../../target/debug/roomkeeper", import.meta.url));
 
+// A runner that gives up on a file ends it by a signal, which alone would leave its servers behind.
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+
 /** Flags for tests that publish more in a second than a connection or a room may. */
 export const UNHURRIED = ["--connection-rate", "10000", "--room-rate", "10000"];
 
@@ -24,7 +27,7 @@ export async function start(flags = [], again = undefined) {
   const folder = again?.folder ?? (await mkdtemp("/tmp/roomkeeper-ably-"));
   await chmod(folder, 0o755);
   const listen = `127.0.0.1:${again?.port ?? 0}`;
-  const own = ["--data-dir", folder, "--listen", listen, "--tls-listen", "off", "--log", "warn"];
+  const own = ["--data-dir", folder, "--listen", listen, "--tls-listen", "127.0.0.1:0", "--log", "warn"];
   const server = spawn(BINARY, [...own, ...flags], {
     env: { ...process.env, ROOMKEEPER_DATABASE_URL: undefined },
     stdio: ["ignore", "pipe", "inherit"],
@@ -118,11 +121,20 @@ export function chat(t, server, clientId, options) {
   return over(realtime(t, server, clientId, options));
 }
 
-/** A room that the named user has entered the door of: attached. */
+/** A room to which a client of its own, with that name, is attached; `room` among the options are the room's. */
 export async function attached(t, server, clientId, name, { room: roomOptions, ...options } = {}) {
-  const room = await chat(t, server, clientId, options).rooms.get(name, roomOptions);
+  const client = chat(t, server, clientId, options);
+  const room = await client.rooms.get(name, roomOptions);
+  clients.set(room, client.realtime);
   await room.attach();
   return room;
+}
+
+const clients = new WeakMap();
+
+/** The realtime client of a room that `attached` gave. */
+export function clientOf(room) {
+  return clients.get(room);
 }
 
 /** A room's name that nobody else uses. */

@@ -47,7 +47,7 @@ export class Log {
       look();
     });
     return within(found, seen.toString(), limit).catch((error) => {
-      error.message += `\nseen: ${inspect(this.items.slice(-20), { depth: 6, breakLength: 160 })}`;
+      error.message += `\nseen: ${inspect(this.items.slice(-20), { depth: 6, breakLength: 160, maxStringLength: 200 })}`;
       throw error;
     });
   }
