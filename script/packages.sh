@@ -1,4 +1,4 @@
-# To be sourced: makes what a script needs from Debian's packages present, or says how to.
+# To be sourced: makes the packages present that a script needs, or says how to.
 
 # need PACKAGE TEST... - installs PACKAGE unless the TEST command succeeds.
 need() {
@@ -27,4 +27,11 @@ have_rust() {
     if command -v cargo >/dev/null; then return; fi
     echo "needed and not here: Rust 1.95 or newer, with cargo (https://rustup.rs)" >&2
     exit 1
+}
+
+# packages FOLDER - those of npm, as the folder's lock file has them, unless they are there already.
+packages() {
+    if [ ! -d "$1/node_modules" ] || [ "$1/package-lock.json" -nt "$1/node_modules/.package-lock.json" ]; then
+        npm ci --prefix "$1" --no-fund --no-audit
+    fi
 }

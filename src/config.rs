@@ -83,6 +83,10 @@ pub struct ServeArgs {
     pub cors_origin: Vec<String>,
     #[command(flatten)]
     pub live: LiveArgs,
+    /// Serve a page to try live rooms with, at /demo, which gives a token to whoever asks: for development. Its
+    /// packages are in the folder, or in examples/demo [default: off]
+    #[arg(long, env = "ROOMKEEPER_DEMO", value_name = "FOLDER", num_args = 0..=1, default_missing_value = "examples/demo")]
+    pub demo: Option<PathBuf>,
     #[command(flatten)]
     pub log: LogArgs,
 }

@@ -45,8 +45,9 @@ fn settings() -> String {
 
 fn row(arg: &Arg) -> String {
     let takes_value = arg.get_action().takes_values();
-    let value: String =
-        arg.get_value_names().filter(|_| takes_value).into_iter().flatten().map(|name| format!(" {name}")).collect();
+    let may_be_left_out = arg.get_num_args().is_some_and(|count| count.min_values() == 0);
+    let value = |name| if may_be_left_out { format!(" [{name}]") } else { format!(" {name}") };
+    let value: String = arg.get_value_names().filter(|_| takes_value).into_iter().flatten().map(value).collect();
     let (help, told) = meaning(arg);
     let default = match (arg.get_default_values().first(), told) {
         _ if !takes_value => "off".to_owned(),

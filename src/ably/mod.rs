@@ -4,6 +4,7 @@ mod auth;
 mod capability;
 mod channels;
 mod codec;
+mod demo;
 mod error;
 mod frame;
 mod render;
@@ -26,6 +27,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource};
 
 use crate::auth::keys::LiveKeys;
 use crate::realtime::Hub;
+pub use demo::Demo;
 
 /// The largest frame (ably-chat.md, section 5).
 const MAX_FRAME: usize = 512 * 1024;

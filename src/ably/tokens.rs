@@ -36,7 +36,7 @@ struct TokenRequest {
 /// A token with what it is good for.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct TokenDetails {
+pub struct TokenDetails {
     token: String,
     key_name: String,
     issued: i64,
@@ -52,7 +52,8 @@ const LARGEST: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How far its timestamp may be from our clock.
 const SKEW: TimeDelta = TimeDelta::minutes(2);
-const USUAL_TTL: i64 = 60 * 60 * 1000;
+/// An hour, in milliseconds.
+pub const USUAL_TTL: i64 = 60 * 60 * 1000;
 const LONGEST_TTL: i64 = 24 * 60 * 60 * 1000;
 /// All that a key may, as it is written.
 const EVERYTHING: &str = r#"{"*":["*"]}"#;
@@ -120,8 +121,21 @@ fn grant(key: &AccessKey, asked: TokenRequest, nonces: &Nonces, now: DateTime<Ut
     if !nonces.take(&key.name, &nonce, now) {
         return Err(ErrorInfo::new(40105, 401, "the nonce was used before: make a new request for each token"));
     }
+    issue(key, asked.client_id.filter(|id| !id.is_empty()), capability, ttl, now)
+}
+
+/// A token that is signed with `key` and good for `ttl` milliseconds.
+///
+/// # Errors
+/// It can't be signed; the log says why.
+pub fn issue(
+    key: &AccessKey,
+    client_id: Option<String>,
+    capability: String,
+    ttl: i64,
+    now: DateTime<Utc>,
+) -> Result<TokenDetails, ErrorInfo> {
     let expires = now + TimeDelta::milliseconds(ttl);
-    let client_id = asked.client_id.filter(|id| !id.is_empty());
     let issue = Issue { client_id: client_id.as_deref(), capability: &capability, issued_at: now, expires_at: expires };
     let token = client_token::issue(key, issue).map_err(|error| {
         tracing::error!(%error, "a token can't be signed");
@@ -129,7 +143,7 @@ fn grant(key: &AccessKey, asked: TokenRequest, nonces: &Nonces, now: DateTime<Ut
     })?;
     Ok(TokenDetails {
         token,
-        key_name: asked.key_name,
+        key_name: key.name.clone(),
         issued: now.timestamp_millis(),
         expires: expires.timestamp_millis(),
         capability,

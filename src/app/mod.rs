@@ -19,7 +19,7 @@ use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use tracing_actix_web::TracingLogger;
 
-use crate::ably::{self, Ably};
+use crate::ably::{self, Ably, Demo};
 use crate::acs::{self, Acs, PublicHost};
 use crate::auth::keys::LiveKeys;
 use crate::http::request_span::RequestSpan;
@@ -41,6 +41,8 @@ pub struct Settings {
     pub explain_auth: bool,
     /// What clients of live rooms can make large.
     pub live: Limits,
+    /// A page to try live rooms with, which gives a token to whoever asks.
+    pub demo: Option<Demo>,
 }
 
 /// Where requests come in.
@@ -85,7 +87,7 @@ pub fn serve(
     stop: CancellationToken,
 ) -> io::Result<Server> {
     let state = State { ctx };
-    let origins = settings.cors_origins.clone();
+    let (origins, demo) = (settings.cors_origins.clone(), settings.demo.clone());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(ThinData(state.clone()))
@@ -95,6 +97,7 @@ pub fn serve(
             .configure(health::routes)
             .configure(acs::routes)
             .configure(|config| ably::routes(config, !origins.is_empty()))
+            .configure(|config| demo.iter().for_each(|demo| demo.routes(config)))
             .service(web::resource("/openapi.yaml").route(web::get().to(document::get)))
             .configure(docs::routes)
             .default_service(acs::no_route())

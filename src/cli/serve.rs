@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::database::Database;
 use super::{data_dir, grace, say, start_log, stop_on_signal};
+use crate::ably::Demo;
 use crate::acs::PublicHost;
 use crate::app::{self, Listeners, Settings};
 use crate::auth::keyring;
@@ -48,6 +49,9 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 
     if args.explain_auth && !args.is_local() {
         tracing::warn!("--explain-auth helps whoever asks, and others than this machine can: it is for development");
+    }
+    if args.demo.is_some() && !args.is_local() {
+        tracing::warn!("--demo gives a token to anybody who reaches it, and others than this machine can");
     }
     // A signal ends it also while it waits for a database that does not answer.
     let opened = stop.run_until_cancelled(open_database(&args, &data_dir)).await;
@@ -172,8 +176,9 @@ fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
             )));
         }
     }
+    let demo = args.demo.as_deref().map(Demo::read).transpose().map_err(|e| ConfigError(format!("--demo: {e}")))?;
     let live = limits(&args.live);
-    Ok(Settings { access_key, clock_skew, public_hosts, cors_origins, explain_auth: args.explain_auth, live })
+    Ok(Settings { access_key, clock_skew, public_hosts, cors_origins, explain_auth: args.explain_auth, live, demo })
 }
 
 fn limits(args: &LiveArgs) -> Limits {

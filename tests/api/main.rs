@@ -2,6 +2,7 @@
 
 mod auth;
 mod cors;
+mod demo;
 mod docs;
 mod document;
 mod errors;

@@ -1,8 +1,10 @@
 //! What it can't be started with: exit code 2, one line that says what to do, and nothing made.
 
+use std::fs;
+
 use rstest::rstest;
 
-use crate::service::{DataDir, command, complaint, run};
+use crate::service::{DataDir, Service, command, complaint, run};
 use crate::wire::KEY;
 
 #[rstest]
@@ -26,6 +28,7 @@ use crate::wire::KEY;
 #[case::no_origin(&["--cors-origin", "app.example"], "write an origin such as https://app.example, or *")]
 #[case::an_origin_with_a_blank(&["--cors-origin", "https://a b"], "write an origin such as https://app.example, or *")]
 #[case::an_origin_with_a_path(&["--cors-origin", "https://app.example/"], "write an origin such as https://app.example, or *")]
+#[case::a_page_without_its_packages(&["--demo", "/nix"], "--demo: /nix/node_modules/ably/build/ably.min.js: No such file or directory (os error 2): fetch the packages with: npm ci --prefix /nix")]
 #[case::no_authority(&["--public-host", "https://rooms.example"], "write HOST, HOST:PORT or HOST:PORT/PREFIX")]
 fn a_setting_that_can_not_be_is_refused(#[case] args: &[&str], #[case] told: &str) {
     let data_dir = DataDir::new();
@@ -61,6 +64,37 @@ fn the_development_key_is_for_this_machine_alone(#[case] args: &[&str]) {
 }
 
 #[test]
+fn the_packages_of_the_page_are_looked_for_where_they_are_fetched_to() {
+    let data_dir = DataDir::new();
+    let mut command = command(data_dir.path(), &["--demo"]);
+    command.current_dir(data_dir.path());
+
+    let ended = run(command);
+
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(complaint(&ended).ends_with("fetch the packages with: npm ci --prefix examples/demo"), "{ended:?}");
+}
+
+#[rstest]
+#[case::for_this_machine("127.0.0.1:0", false)]
+#[case::for_others("0.0.0.0:0", true)]
+fn a_page_that_others_than_this_machine_reach_is_warned_of(#[case] listen: &str, #[case] is_warned_of: bool) {
+    let data_dir = DataDir::new();
+    for build in ["ably/build/ably.min.js", "@ably/chat/dist/chat/ably-chat.umd.cjs"] {
+        let file = data_dir.join("node_modules").join(build);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "").unwrap();
+    }
+    let folder = data_dir.path().to_str().unwrap();
+
+    let ended = Service::spawn(command(data_dir.path(), &["--listen", listen, "--demo", folder])).stop();
+
+    assert_eq!(ended.status.code(), Some(0));
+    let warning = "--demo gives a token to anybody who reaches it, and others than this machine can";
+    assert_eq!(ended.stderr.contains(warning), is_warned_of, "{ended:?}");
+}
+
+#[test]
 fn the_environment_is_checked_like_the_flags() {
     let data_dir = DataDir::new();
     let mut command = command(data_dir.path(), &[]);
@@ -91,6 +125,7 @@ fn help_names_every_setting_and_shows_no_secret() {
         "EXPLAIN_AUTH",
         "PUBLIC_HOST",
         "CORS_ORIGIN",
+        "DEMO",
         "LOG",
         "LOG_FORMAT",
     ] {

@@ -57,6 +57,7 @@ impl Default for Setup {
                 rate_per_room: NonZeroU32::new(50).unwrap(),
                 occupancy_interval: Duration::from_secs(1),
             },
+            demo: None,
         };
         Self { settings, max_participants: 350, database: None, room_id_offset: 0 }
     }
