@@ -12,11 +12,11 @@ const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const FLAGS = ["gpu", "quic", "background-networking", "component-update", "sync"].map((part) => `--disable-${part}`);
 
 /** A server with a database of its own, and its address. Whoever starts it stops it. */
-export async function start() {
+export async function start(...more) {
   // Directly under /tmp and open to enter: started by root, the private Postgres runs as another user.
   const folder = await mkdtemp("/tmp/roomkeeper-browser-");
   await chmod(folder, 0o755);
-  const flags = ["--data-dir", folder, "--listen", "127.0.0.1:0", "--tls-listen", "off", "--log", "warn"];
+  const flags = ["--data-dir", folder, "--listen", "127.0.0.1:0", "--tls-listen", "off", "--log", "warn", ...more];
   const server = spawn(BINARY, flags, {
     env: { ...process.env, ROOMKEEPER_DATABASE_URL: undefined },
     stdio: ["ignore", "pipe", "inherit"],
@@ -38,19 +38,27 @@ export async function start() {
   }
   server.stdout.resume();
   failed.catch(() => {}); // it ends when it is stopped
-  const { http } = JSON.parse(await readFile(`${folder}/endpoint.json`, "utf8"));
-  return { http: http.replace(/\/$/, ""), stop };
+  const { http, ablyKey } = JSON.parse(await readFile(`${folder}/endpoint.json`, "utf8"));
+  return { http: http.replace(/\/$/, ""), ablyKey, stop };
 }
 
-/** A page in a browser of its own, with what it asked for and what it complained of. Whoever opens it closes it. */
+/**
+ * A page in a browser of its own, and further tabs if wanted, with what they asked for and what they complained of.
+ * Whoever opens it closes it.
+ */
 export async function open(viewport = { width: 1280, height: 900 }) {
   const chromiumSandbox = process.getuid?.() !== 0;
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS, chromiumSandbox });
-  const page = await browser.newPage({ viewport });
+  const context = await browser.newContext({ viewport });
   const requests = [];
   const complaints = [];
-  page.on("request", (request) => requests.push(request.url()));
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-  return { page, requests, complaints, close: () => browser.close() };
+  const tab = async () => {
+    const page = await context.newPage();
+    page.on("request", (request) => requests.push(request.url()));
+    page.on("websocket", (socket) => requests.push(socket.url()));
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    return page;
+  };
+  return { page: await tab(), tab, requests, complaints, close: () => browser.close() };
 }
