@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("realtime", &["domain", "clock"]),
     ("service", &["domain", "clock", "store"]),
-    ("http", &["auth", "service", "realtime"]),
+    ("http", &["domain", "auth", "service", "realtime"]),
     ("acs", &["domain", "auth", "service", "realtime", "http"]),
     ("ably", &["domain", "auth", "service", "realtime", "http"]),
     ("jobs", &["service", "realtime", "clock"]),

@@ -10,7 +10,7 @@ use super::auth::Credential;
 use super::capability::{Ops, channel_of};
 use super::codec::Format;
 use super::error::ErrorInfo;
-use super::{render, rest};
+use super::{door, render, rest};
 
 /// `GET /chat/v4/rooms/{room}/occupancy`: zeros for a room that nobody is in.
 pub async fn room_occupancy(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpResponse {
@@ -53,8 +53,10 @@ pub async fn evict(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpResp
     let outcome = async {
         let (channel, client_id) = (rest::segment(&req, 1)?, rest::segment(&req, 3)?);
         let credential = rest::credential(&req).await?;
-        if !credential.is_key() {
-            return Err(ErrorInfo::not_capable("only the holder of a key makes another one leave"));
+        let role = door::allowed_on_rest(rest::state(&req)?, &credential, &channel).await?.role;
+        if !credential.is_key() && !role.is_some_and(|role| role.may().moderate) {
+            let told = "only the holder of a key, and who moderates a managed room, makes another one leave";
+            return Err(ErrorInfo::not_capable(told));
         }
         Ok(json!({ "members": ably.hub.evict(credential.resource, &channel, &client_id) }))
     };
@@ -68,7 +70,7 @@ pub async fn time(req: HttpRequest, ThinData(state): ThinData<crate::http::State
 
 async fn allowed(req: &HttpRequest, channel: &str, needed: Ops, name: &str) -> Result<Credential, ErrorInfo> {
     let credential = rest::credential(req).await?;
-    if credential.on(channel).contains(needed) {
+    if door::allowed_on_rest(rest::state(req)?, &credential, channel).await?.ops.contains(needed) {
         return Ok(credential);
     }
     Err(ErrorInfo::not_capable(format!("the credential does not allow {name} on this channel")))

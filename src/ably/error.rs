@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::auth::client_token::TokenError;
+use crate::domain::door::Refused;
 use crate::realtime::{NotResumed, Refusal};
 
 /// A code that programs go by, an HTTP status, and a text that says what to do.
@@ -94,6 +95,20 @@ impl From<Refusal> for ErrorInfo {
             Refusal::AnsweredLongAgo | Refusal::Malformed(_) => (40000, 400),
         };
         Self::new(code, status, refusal.to_string())
+    }
+}
+
+/// Codes of ours, beside the vendor's 40300: why a managed room does not let somebody in. None is in
+/// the range that makes a client fetch a token.
+impl From<Refused> for ErrorInfo {
+    fn from(refused: Refused) -> Self {
+        let (code, status) = match refused {
+            Refused::NoSuchRoom => (40400, 404),
+            Refused::NotOnRoster => (40320, 403),
+            Refused::NotYetOpen { .. } => (40321, 403),
+            Refused::Over => (40322, 403),
+        };
+        Self::new(code, status, refused.to_string())
     }
 }
 

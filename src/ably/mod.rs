@@ -5,6 +5,7 @@ mod capability;
 mod channels;
 mod codec;
 mod demo;
+mod door;
 mod error;
 mod frame;
 mod render;

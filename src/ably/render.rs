@@ -24,6 +24,10 @@ pub fn frame(told: &Told, format: Format) -> Bytes {
     let out = Outgoing { channel, timestamp, ..Outgoing::default() };
     match &told.event {
         Event::Attached(attached) => format.encode(&self::attached(attached, out)),
+        Event::Ejected(refused) => {
+            let error = Some(ErrorInfo::from(*refused));
+            format.encode(&Outgoing { action: action::ERROR, error, ..out })
+        }
         Event::Messages { from, id, serial, messages } => {
             let message = |message| message_of(message, &from.to_string(), told.at, format);
             format.encode(&Outgoing {

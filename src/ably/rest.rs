@@ -73,16 +73,21 @@ pub fn segment(req: &HttpRequest, index: usize) -> Result<String, ErrorInfo> {
     text.map(|text| text.into_owned()).map_err(|_| ErrorInfo::malformed("the path is not UTF-8, percent-encoded"))
 }
 
+/// What handlers of both protocols share.
+///
+/// # Errors
+/// The service is not put together.
+pub fn state(req: &HttpRequest) -> Result<&State, ErrorInfo> {
+    req.app_data::<ThinData<State>>().map(|ThinData(state)| state).ok_or_else(ErrorInfo::fault)
+}
+
 /// What the caller of REST may do.
 ///
 /// # Errors
 /// It shows no credential, or not a good one.
 pub async fn credential(req: &HttpRequest) -> Result<Credential, ErrorInfo> {
-    let (Some(ThinData(state)), Some(ThinData(ably))) =
-        (req.app_data::<ThinData<State>>(), req.app_data::<ThinData<Ably>>())
-    else {
-        return Err(ErrorInfo::fault());
-    };
+    let state = state(req)?;
+    let ThinData(ably) = req.app_data::<ThinData<Ably>>().ok_or_else(ErrorInfo::fault)?;
     let keys = ably.keys.current();
     auth::judge(state, &keys, &presented(req)?, false).await.map_err(|denied| match denied {
         Denied::Refused(error) => error,

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::auth::{self, Credential, Denied, Presented};
 use super::capability::Ops;
 use super::codec::Format;
+use super::door;
 use super::error::ErrorInfo;
 use super::frame::{
     ConnectionDetails, Incoming, IncomingMessage, IncomingPresence, Outgoing, Published, action, modes_in,
@@ -16,7 +17,8 @@ use super::{MAX_FRAME, MAX_INBOUND_RATE};
 use crate::auth::keys::LiveKeys;
 use crate::http::State;
 use crate::realtime::{
-    Answer, Attach, Hub, Identity, Modes, NewMessage, NewPresence, Payload, PresenceAction, Refusal, Session, Tell,
+    Answer, Attach, Attaching, Hub, Identity, Modes, NewMessage, NewPresence, Payload, PresenceAction, Refusal,
+    Session, Tell,
 };
 
 /// One client, over one socket.
@@ -50,6 +52,8 @@ const USUAL_MODES: Modes = Modes::PRESENCE
     .union(Modes::SUBSCRIBE)
     .union(Modes::PRESENCE_SUBSCRIBE)
     .union(Modes::ANNOTATION_PUBLISH);
+/// How often it is read who may enter a room that is changed at the same time.
+const ATTEMPTS: usize = 10;
 /// The longest name of a channel, in bytes.
 const LONGEST_NAME: usize = 2048;
 
@@ -64,7 +68,7 @@ impl Client {
             }
             action::CLOSE => return Next::Close,
             action::DISCONNECT => return Next::Drop,
-            action::ATTACH => self.attach(&frame),
+            action::ATTACH => return self.attach(&frame).await,
             action::DETACH => self.detach(&frame),
             action::MESSAGE | action::PRESENCE => return self.say_in_room(frame),
             action::AUTH => return self.renew(frame).await,
@@ -112,29 +116,46 @@ impl Client {
         self.session.outbox().push(Tell::Own(self.format.encode(frame)));
     }
 
-    fn attach(&self, frame: &Incoming) {
+    async fn attach(&self, frame: &Incoming) -> Next {
         let channel = frame.channel.as_deref().unwrap_or("");
-        if let Err(error) = self.try_attach(channel, frame) {
-            self.session.detach(channel); // it may have been there with more
-            self.fail_channel(channel, error);
+        match self.try_attach(channel, frame).await {
+            Ok(()) => Next::Goes,
+            Err(Denied::Refused(error)) => {
+                self.session.detach(channel); // it may have been there with more
+                self.fail_channel(channel, error);
+                Next::Goes
+            }
+            // An answer is due in 10 s, and a channel that fails does not try again by itself: a connection does.
+            Err(Denied::Unavailable) => Next::Part(ErrorInfo::unavailable()),
         }
     }
 
-    fn try_attach(&self, channel: &str, frame: &Incoming) -> Result<(), ErrorInfo> {
-        check_name(channel)?;
-        let asked = modes_in(frame.flags.unwrap_or(0));
-        let asked = if asked.is_empty() { USUAL_MODES } else { asked };
-        let ops = self.credential.on(channel);
-        let modes = asked & ops.modes();
-        if modes.is_empty() {
-            let told = "the credential allows nothing of what was asked for on this channel";
-            return Err(ErrorInfo::not_capable(told));
-        }
+    async fn try_attach(&self, channel: &str, frame: &Incoming) -> Result<(), Denied> {
+        check_name(channel).map_err(Denied::Refused)?;
+        let wanted = modes_in(frame.flags.unwrap_or(0));
+        let wanted = if wanted.is_empty() { USUAL_MODES } else { wanted };
+        let user = match self.session.identity() {
+            Identity::Client(id) => Some(Arc::clone(id)),
+            Identity::Anonymous | Identity::Anyone => None,
+        };
         let param = |name: &str| frame.params.as_ref().and_then(|params| params.get(name)).and_then(Value::as_str);
         let wants_occupancy = param("occupancy").is_some_and(|p| p == "metrics" || p.starts_with("metrics."));
-        let occupancy = wants_occupancy && ops.contains(Ops::CHANNEL_METADATA);
         let since = frame.channel_serial.as_deref().filter(|since| !since.is_empty());
-        self.session.attach(Attach { channel, modes, occupancy, since }).map_err(ErrorInfo::from)
+        for _ in 0..ATTEMPTS {
+            let allowed = door::allowed(&self.state, &self.credential, user.clone(), channel).await?;
+            let (asked, modes) = (wanted & allowed.asked.modes(), wanted & allowed.ops.modes());
+            if modes.is_empty() {
+                let told = "the credential, or the role, allows nothing of what was asked for on this channel";
+                return Err(Denied::Refused(ErrorInfo::not_capable(told)));
+            }
+            let occupancy = wants_occupancy && allowed.ops.contains(Ops::CHANNEL_METADATA);
+            let attach = Attach { channel, modes, asked, occupancy, since, entry: allowed.entry.as_ref() };
+            match self.session.attach(attach).map_err(|refusal| Denied::Refused(refusal.into()))? {
+                Attaching::Done => return Ok(()),
+                Attaching::Overtaken => {}
+            }
+        }
+        Err(Denied::Unavailable)
     }
 
     fn detach(&self, frame: &Incoming) {
@@ -193,6 +214,7 @@ impl Client {
             return Next::Fail(ErrorInfo::other_client());
         }
         self.credential = credential;
+        self.session.holds_token_of(self.credential.issued_at);
         self.tell_connected(None);
         let lost = self.session.regrant(|channel| self.credential.on(channel).modes());
         for channel in lost {

@@ -200,6 +200,7 @@ async fn open(
     let credential = auth::judge(state, &ably.keys.current(), presented, true).await?;
     let owner = credential.owner(wish.client_id.as_deref()).map_err(Denied::Refused)?;
     let (session, refused) = ably.hub.open(place, owner, wish.resume.as_deref(), wish.remain_present_for, wish.echo);
+    session.holds_token_of(credential.issued_at);
     // It may come back with a credential that allows less.
     session.regrant(|channel| credential.on(channel).modes());
     Ok((session, credential, refused.map(ErrorInfo::from)))
@@ -399,6 +400,7 @@ fn ending_of(why: End) -> Ending {
     match why {
         End::Superseded => Ending::Broken,
         End::Overflow => parted(42910, 429, "the client reads too slowly: it may resume"),
+        End::Revoked => Ending::Parted(action::DISCONNECTED, Some(ErrorInfo::token_revoked())),
         End::Stopping => parted(50003, 503, "the service is being stopped: connect again"),
     }
 }

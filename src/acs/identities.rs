@@ -15,7 +15,7 @@ use crate::auth::jwt::Token;
 use crate::domain::identity::{TokenLifetime, TokenScope};
 use crate::domain::raw_id::{RawId, RawIdError};
 use crate::domain::resource::ResourceId;
-use crate::http::State;
+use crate::http::{State, doors};
 use crate::service;
 use crate::service::identities::TokenUser;
 
@@ -167,7 +167,9 @@ pub async fn revoke_access_tokens(
     caller: Caller,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    service::identities::revoke_tokens(&state.ctx, caller.resource, &raw_id(&id)?).await?;
+    let id = raw_id(&id)?;
+    service::identities::revoke_tokens(&state.ctx, caller.resource, &id).await?;
+    doors::revoked(&state, &id).await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -185,7 +187,9 @@ pub async fn delete(
     caller: Caller,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    service::identities::delete(&state.ctx, caller.resource, &raw_id(&id)?).await?;
+    let id = raw_id(&id)?;
+    service::identities::delete(&state.ctx, caller.resource, &id).await?;
+    doors::revoked(&state, &id).await;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -18,7 +18,7 @@ use crate::domain::raw_id::{RawId, RawIdError};
 use crate::domain::role::Role;
 use crate::domain::room_id::RoomId;
 use crate::domain::roster::{Participant, RosterChange};
-use crate::http::State;
+use crate::http::{State, doors};
 use crate::service;
 
 /// Raw id to object or null, in the order of the body.
@@ -175,5 +175,6 @@ pub async fn update(
         }
     }
     service::rosters::change(&state.ctx, caller.resource, room, &change).await?;
+    doors::changed(&state, caller.resource, room).await;
     Ok(HttpResponse::Ok().json(Changed {}))
 }

@@ -19,7 +19,7 @@ use crate::domain::room::{Room, RoomChange};
 use crate::domain::room_id::RoomId;
 use crate::domain::roster::Participant;
 use crate::domain::validity::Validity;
-use crate::http::State;
+use crate::http::{State, doors};
 use crate::service;
 use crate::service::rooms::NewRoom;
 
@@ -280,6 +280,7 @@ pub async fn update(
     let change = RoomChange { validity, pstn_dial_out_enabled: wanted.pstn_dial_out_enabled };
     let room: RoomId = room.parse()?;
     let room = service::rooms::update(&state.ctx, caller.resource, room, &change).await?;
+    doors::changed(&state, caller.resource, room.id).await;
     Ok(HttpResponse::Ok().json(RoomView::from(&room)))
 }
 
@@ -299,5 +300,6 @@ pub async fn delete(
 ) -> Result<HttpResponse, ApiError> {
     let room: RoomId = room.parse()?;
     service::rooms::delete(&state.ctx, caller.resource, room).await?;
+    doors::changed(&state, caller.resource, room).await;
     Ok(HttpResponse::NoContent().finish())
 }

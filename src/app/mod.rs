@@ -23,7 +23,7 @@ use crate::ably::{self, Ably, Demo};
 use crate::acs::{self, Acs, PublicHost};
 use crate::auth::keys::LiveKeys;
 use crate::http::request_span::RequestSpan;
-use crate::http::{State, body, health};
+use crate::http::{State, body, doors, health};
 use crate::realtime::{Hub, Limits};
 use crate::service::Context;
 
@@ -72,8 +72,9 @@ pub fn ably(ctx: &Context, keys: LiveKeys, settings: &Settings) -> Ably {
 }
 
 /// Does what is due in live rooms until `stop` is cancelled, then parts from every client.
-pub async fn live(hub: Arc<Hub>, stop: CancellationToken) {
-    stop.run_until_cancelled(hub.run()).await;
+pub async fn live(ctx: Context, hub: Arc<Hub>, stop: CancellationToken) {
+    let watch = doors::watch(State { ctx, hub: Arc::clone(&hub) }, stop.clone());
+    futures_util::future::join(stop.run_until_cancelled(hub.run()), watch).await;
     hub.stop();
 }
 
@@ -86,7 +87,7 @@ pub fn serve(
     listeners: Listeners,
     stop: CancellationToken,
 ) -> io::Result<Server> {
-    let state = State { ctx };
+    let state = State { ctx, hub: ably.hub() };
     let (origins, demo) = (settings.cors_origins.clone(), settings.demo.clone());
     let server = HttpServer::new(move || {
         App::new()

@@ -91,7 +91,7 @@ async fn serve_on(
 
     let (jobs, ended) = (TaskTracker::new(), CancellationToken::new());
     database.supervise(&jobs, &ended);
-    jobs.spawn_local(app::live(hub, stop.clone()));
+    jobs.spawn_local(app::live(ctx.clone(), hub, stop.clone()));
     jobs.spawn_local(app::keys::refresh(ctx.clone(), keys, ended.clone()));
     if let Some(interval) = args.sweep_interval.0 {
         jobs.spawn_local(sweeper::run(ctx.clone(), interval, grace(&args.grace), ended.clone()));

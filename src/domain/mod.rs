@@ -1,5 +1,6 @@
 //! The rules of rooms: no I/O, no clock of its own, no framework.
 
+pub mod door;
 pub mod identity;
 pub mod occupancy;
 pub mod raw_id;

@@ -17,6 +17,18 @@ pub enum Role {
     Collaborator,
 }
 
+/// What a role lets its holder do in a live room, besides hearing all that is said and seeing who and
+/// how many are there, which everyone on the roster does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct May {
+    /// Publish: type, react, speak.
+    pub publish: bool,
+    /// Be present, seen by the others.
+    pub be_present: bool,
+    /// Make others leave.
+    pub moderate: bool,
+}
+
 /// The text names no role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a role")]
@@ -25,6 +37,16 @@ pub struct RoleError;
 impl Role {
     /// Every role, in the order in which the wire lists them.
     pub const ALL: [Self; 4] = [Self::Presenter, Self::Attendee, Self::Consumer, Self::Collaborator];
+
+    /// What its holder may do in a live room: the one table.
+    pub fn may(self) -> May {
+        let (publish, be_present, moderate) = match self {
+            Self::Presenter | Self::Collaborator => (true, true, true),
+            Self::Attendee => (true, true, false),
+            Self::Consumer => (false, false, false),
+        };
+        May { publish, be_present, moderate }
+    }
 
     /// The role's name, on the wire and in the database.
     pub fn as_str(self) -> &'static str {

@@ -17,8 +17,9 @@ use super::outbox::{Outbox, Tell};
 use super::presence::Members;
 use super::replay::Replay;
 use super::serial::Serial;
-use super::session::{Answer, Attach, NewMessage, NewPresence, Refusal};
+use super::session::{Answer, Attach, Attaching, NewMessage, NewPresence, Refusal};
 use super::{Modes, RESUMABLE_FOR};
+use crate::domain::door::Refused;
 use crate::domain::occupancy::Occupancy;
 use crate::domain::resource::ResourceId;
 
@@ -33,7 +34,7 @@ struct State {
     attachments: HashMap<ConnectionId, Attachment>,
     /// What those might do whose connection broke off: what they said last, the SDK says again before it
     /// attaches again.
-    away: HashMap<ConnectionId, Modes>,
+    away: HashMap<ConnectionId, Away>,
     members: Members,
     counts: Occupancy,
     replay: Replay,
@@ -54,8 +55,19 @@ struct State {
 struct Attachment {
     outbox: Arc<Outbox>,
     modes: Modes,
+    /// What it would have with any role.
+    asked: Modes,
+    /// Whom a roster let in.
+    user: Option<Arc<str>>,
     occupancy: bool,
     echo: bool,
+}
+
+/// What stays of an attachment whose connection broke off.
+struct Away {
+    modes: Modes,
+    asked: Modes,
+    user: Option<Arc<str>>,
 }
 
 /// Members in a page of a snapshot (ably-chat.md, section 4.3).
@@ -105,7 +117,7 @@ impl Channel {
     }
 
     /// Lets a connection in, or changes how it is here: it is told so, then what it missed, then who
-    /// is present. False if this channel was let go of: there is another one.
+    /// is present. `None` if this channel was let go of: there is another one.
     pub fn attach(
         self: &Arc<Self>,
         hub: &Hub,
@@ -113,13 +125,18 @@ impl Channel {
         outbox: &Arc<Outbox>,
         attach: Attach<'_>,
         echo: bool,
-    ) -> bool {
+    ) -> Option<Attaching> {
         let mut state = self.lock();
         if state.gone {
-            return false;
+            return None;
         }
-        let Attach { modes, occupancy, .. } = attach;
-        let attachment = Attachment { outbox: Arc::clone(outbox), modes, occupancy, echo };
+        // Under the lock: whoever changes the room counts first, and then looks who is here.
+        if attach.entry.is_some_and(|entry| hub.turn(self.resource, entry.room) != entry.turn) {
+            return Some(Attaching::Overtaken);
+        }
+        let Attach { modes, asked, occupancy, .. } = attach;
+        let user = attach.entry.and_then(|entry| entry.user.clone());
+        let attachment = Attachment { outbox: Arc::clone(outbox), modes, asked, user, occupancy, echo };
         let missed = attach.since.map(|since| state.missed(hub, since, connection, &attachment));
         let was_here = state.put(connection, attachment);
         state.members.leave(connection, None);
@@ -141,31 +158,98 @@ impl Channel {
             state.updates.joined(connection, now);
         }
         self.changed(&mut state, hub, now);
-        true
+        Some(Attaching::Done)
+    }
+
+    /// True if a connection is here, or may come back.
+    pub fn holds(&self, connection: ConnectionId) -> bool {
+        let state = self.lock();
+        state.attachments.contains_key(&connection) || state.away.contains_key(&connection)
+    }
+
+    /// Whom a roster let in.
+    pub fn users(&self) -> Vec<Arc<str>> {
+        let state = self.lock();
+        let away = state.away.values().filter_map(|away| away.user.clone());
+        state.attachments.values().filter_map(|attachment| attachment.user.clone()).chain(away).collect()
+    }
+
+    /// Judges everyone here anew, users by who they are and backends by `None`: who may not be here
+    /// is told why and leaves, and who may do other things than before is told so in place.
+    pub fn judge(self: &Arc<Self>, hub: &Hub, may: impl Fn(Option<&str>) -> Result<Modes, Refused>) {
+        let mut state = self.lock();
+        let verdicts: Vec<(ConnectionId, Result<Modes, Refused>)> =
+            state.attachments.iter().map(|(id, a)| (*id, may(a.user.as_deref()))).collect();
+        for (connection, verdict) in verdicts {
+            match verdict {
+                Ok(modes) => self.set_modes(&mut state, hub, connection, modes),
+                Err(refused) => self.eject(&mut state, hub, connection, refused),
+            }
+        }
+        let mut gone = Vec::new();
+        state.away.retain(|connection, away| match may(away.user.as_deref()) {
+            Ok(modes) => {
+                away.modes = away.asked & modes;
+                true
+            }
+            Err(_) => {
+                gone.push(*connection);
+                false
+            }
+        });
+        for connection in gone {
+            let left = state.members.remove_all(connection);
+            self.tell_left(&mut state, hub, left);
+        }
+        self.changed(&mut state, hub, Instant::now());
+    }
+
+    /// Makes a connection leave, and tells it why.
+    fn eject(&self, state: &mut State, hub: &Hub, connection: ConnectionId, refused: Refused) {
+        if let Some(attachment) = state.take(connection) {
+            attachment.outbox.forget_occupancy(&self.name);
+            attachment.outbox.push(Tell::Shared(self.told(hub, Event::Ejected(refused))));
+        }
+        let left = state.members.remove_all(connection);
+        self.tell_left(state, hub, left);
+    }
+
+    /// Lets an attachment do what it asked for, as far as `modes` go; its client is told of a change.
+    fn set_modes(&self, state: &mut State, hub: &Hub, connection: ConnectionId, modes: Modes) {
+        let Some(attachment) = state.attachments.get(&connection) else { return };
+        let now = attachment.asked & modes;
+        if now == attachment.modes {
+            return;
+        }
+        let attachment = Attachment {
+            modes: now,
+            outbox: Arc::clone(&attachment.outbox),
+            user: attachment.user.clone(),
+            ..*attachment
+        };
+        state.put(connection, attachment);
+        self.tell_attached(state, hub, connection, true, false, state.replay.head());
+        self.sync(state, hub, connection);
+        if !now.contains(Modes::PRESENCE) {
+            let left = state.members.remove_all(connection);
+            self.tell_left(state, hub, left);
+        }
     }
 
     /// Takes from an attachment what is not in `modes`. False if nothing is left, which is for the caller to tell.
     pub fn regrant(self: &Arc<Self>, hub: &Hub, connection: ConnectionId, modes: Modes) -> bool {
         let mut state = self.lock();
         if let Some(away) = state.away.get_mut(&connection) {
-            *away &= modes;
+            away.asked &= modes;
+            away.modes &= modes;
         }
         let Some(attachment) = state.attachments.get_mut(&connection) else { return true };
-        let (before, now) = (attachment.modes, attachment.modes & modes);
-        if now == before {
-            return true;
-        }
+        attachment.asked &= modes;
+        let now = attachment.modes & modes;
         if now.is_empty() {
             return false;
         }
-        let attachment = Attachment { modes: now, outbox: Arc::clone(&attachment.outbox), ..*attachment };
-        state.put(connection, attachment);
-        self.tell_attached(&state, hub, connection, true, false, state.replay.head());
-        self.sync(&state, hub, connection);
-        if !now.contains(Modes::PRESENCE) {
-            let left = state.members.remove_all(connection);
-            self.tell_left(&mut state, hub, left);
-        }
+        self.set_modes(&mut state, hub, connection, now);
         self.changed(&mut state, hub, Instant::now());
         true
     }
@@ -191,7 +275,8 @@ impl Channel {
         let mut state = self.lock();
         let now = Instant::now();
         if let Some(attachment) = state.take(connection) {
-            state.away.insert(connection, attachment.modes);
+            let Attachment { modes, asked, user, .. } = attachment;
+            state.away.insert(connection, Away { modes, asked, user });
         }
         state.kept_until = Some(now + RESUMABLE_FOR);
         if state.members.leave(connection, Some(leaves_at)) {
@@ -509,7 +594,7 @@ impl State {
 
     fn check(&self, connection: ConnectionId, needed: Modes, name: &'static str) -> Result<(), Refusal> {
         let modes = self.attachments.get(&connection).map(|attachment| attachment.modes);
-        let modes = modes.or_else(|| self.away.get(&connection).copied()).ok_or(Refusal::NotAttached)?;
+        let modes = modes.or_else(|| self.away.get(&connection).map(|away| away.modes)).ok_or(Refusal::NotAttached)?;
         if modes.contains(needed) { Ok(()) } else { Err(Refusal::NotGranted(name)) }
     }
 

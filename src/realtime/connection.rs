@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use governor::clock::DefaultClock;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
@@ -81,6 +82,8 @@ pub struct State {
     pub grace: Duration,
     /// It is told its own messages.
     pub echo: bool,
+    /// When its token was issued, if that can be revoked.
+    pub token_issued_at: Option<DateTime<Utc>>,
 }
 
 /// What the last frames were answered: a client that did not see it sends them again.
@@ -108,6 +111,7 @@ impl Connection {
                 channels: HashMap::new(),
                 grace: Duration::ZERO,
                 echo: true,
+                token_issued_at: None,
             }),
             answers: Mutex::default(),
         }

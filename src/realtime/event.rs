@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::Modes;
 use super::connection::ConnectionId;
+use crate::domain::door::Refused;
 use crate::domain::occupancy::Occupancy;
 
 /// What a client says or keeps with its presence; passed on as it came.
@@ -99,6 +100,8 @@ pub struct Attached {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     Attached(Attached),
+    /// The client is in the room no more.
+    Ejected(Refused),
     Messages {
         from: ConnectionId,
         id: String,
@@ -155,7 +158,7 @@ impl Told {
         let of_items = |items: &[PresenceItem]| items.iter().map(|i| i.payload.size() + FRAME).sum::<usize>();
         FRAME
             + match &self.event {
-                Event::Attached(_) | Event::Occupancy { .. } => 0,
+                Event::Attached(_) | Event::Ejected(_) | Event::Occupancy { .. } => 0,
                 Event::Messages { messages, .. } => messages.iter().map(|m| m.payload.size() + FRAME).sum(),
                 Event::Presence { items, .. } | Event::Sync { items, .. } => of_items(items),
             }

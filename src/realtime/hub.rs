@@ -1,17 +1,19 @@
 //! Every room and connection of this node.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use governor::Quota;
 use rand::RngExt as _;
 use tokio::time::Instant;
 
 use super::channel::Channel;
-use super::connection::{Connection, ConnectionId, NotResumed, Owner, Rate};
+use super::connection::{Connection, ConnectionId, Identity, NotResumed, Owner, Rate};
+use super::doors::Doors;
 use super::event::PresenceItem;
 use super::outbox::{End, Outbox};
 use super::schedule::Schedule;
@@ -23,12 +25,13 @@ use crate::domain::occupancy::Occupancy;
 use crate::domain::resource::ResourceId;
 
 /// Who is in which room, on this node. Locks are taken in this order: a connection's answers, its
-/// state, the channels, a channel, an outbox; the registry of connections before a connection's state.
+/// state, the channels, the doors, a channel, an outbox; the registry of connections before a connection's state.
 pub struct Hub {
     pub(super) limits: Limits,
     pub(super) clock: Clock,
     pub(super) series: Series,
     pub(super) schedule: Schedule,
+    pub(super) doors: Doors,
     channels: RwLock<HashMap<Key, Arc<Channel>>>,
     registry: Mutex<Registry>,
     places: Arc<AtomicUsize>,
@@ -62,6 +65,7 @@ impl Hub {
             clock,
             series: Series::new(format!("n{name:016x}")),
             schedule: Schedule::default(),
+            doors: Doors::default(),
             channels: RwLock::default(),
             registry: Mutex::default(),
             places: Arc::default(),
@@ -185,21 +189,57 @@ impl Hub {
         }
     }
 
+    /// The users whose tokens are to be looked at, now and then.
+    pub fn users(&self) -> Vec<(ResourceId, Arc<str>)> {
+        let registry = self.registry();
+        let user = |connection: &Arc<Connection>| {
+            let id = match &connection.owner.identity {
+                Identity::Client(id) => Arc::clone(id),
+                Identity::Anonymous | Identity::Anyone => return None,
+            };
+            connection.state().token_issued_at.map(|_| (connection.owner.resource, id))
+        };
+        let users: HashSet<_> = registry.connections.values().filter_map(user).collect();
+        users.into_iter().collect()
+    }
+
+    /// Parts from all connections of a user whose token was issued before `valid_from`, or whenever
+    /// (`None`). They leave their rooms at once; with another token they may come back.
+    pub fn revoke(&self, resource: ResourceId, user: &str, valid_from: Option<DateTime<Utc>>) {
+        let connections: Vec<Arc<Connection>> = self.registry().connections.values().cloned().collect();
+        for connection in connections {
+            let is_theirs = matches!(&connection.owner.identity, Identity::Client(id) if **id == *user);
+            if !is_theirs || connection.owner.resource != resource {
+                continue;
+            }
+            let mut state = connection.state();
+            let is_void = |issued_at| valid_from.is_none_or(|from| issued_at < from);
+            if state.token_issued_at.is_some_and(is_void) {
+                for (_, channel) in state.channels.drain() {
+                    channel.detach(self, connection.id);
+                }
+                if let Some(outbox) = &state.outbox {
+                    outbox.end(End::Revoked);
+                }
+            }
+        }
+    }
+
     /// Finds a channel, or makes it, and enters it.
-    pub(super) fn enter(
+    pub(super) fn enter<T>(
         &self,
         resource: ResourceId,
         name: &str,
-        attach: impl Fn(&Arc<Channel>) -> bool,
-    ) -> Arc<Channel> {
+        attach: impl Fn(&Arc<Channel>) -> Option<T>,
+    ) -> (Arc<Channel>, T) {
         loop {
             let channel = self.find(resource, name).unwrap_or_else(|| {
                 let made = Arc::new(Channel::new(resource, name, self));
                 let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
                 Arc::clone(channels.entry((resource, Arc::clone(made.name()))).or_insert(made))
             });
-            if attach(&channel) {
-                return channel;
+            if let Some(attached) = attach(&channel) {
+                return (channel, attached);
             }
         }
     }
@@ -211,6 +251,7 @@ impl Hub {
         let is_it = channels.get(&key).is_some_and(|found| Arc::ptr_eq(found, channel));
         if is_it && channel.end(Instant::now()) {
             channels.remove(&key);
+            self.doors.forget(channel);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod channel;
 mod connection;
+mod doors;
 mod event;
 mod hub;
 mod occupancy;
@@ -21,10 +22,11 @@ use std::time::Duration;
 use bitflags::bitflags;
 
 pub use connection::{ConnectionId, Identity, NotResumed, Owner};
+pub use doors::{Entry, modes_of};
 pub use event::{Attached, Data, Event, Message, Payload, PresenceAction, PresenceItem, Told};
 pub use hub::{Full, Hub, Place};
 pub use outbox::{Batch, End, Outbox, Tell};
-pub use session::{Answer, Attach, NewMessage, NewPresence, Refusal, Session};
+pub use session::{Answer, Attach, Attaching, NewMessage, NewPresence, Refusal, Session};
 
 bitflags! {
     /// What an attachment may do in its room.

@@ -39,6 +39,8 @@ pub enum End {
     Overflow,
     /// The connection goes on over another transport.
     Superseded,
+    /// Its token was revoked.
+    Revoked,
     /// The service stops.
     Stopping,
 }

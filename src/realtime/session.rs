@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::connection::{Connection, ConnectionId, Identity};
+use super::doors::Entry;
 use super::event::{Payload, PresenceAction};
 use super::hub::{Hub, Place};
 use super::outbox::Outbox;
@@ -28,11 +30,23 @@ pub struct Session {
 #[derive(Debug, Clone, Copy)]
 pub struct Attach<'a> {
     pub channel: &'a str,
-    /// Already limited to what it may.
+    /// What it may, of what it asks for.
     pub modes: Modes,
+    /// What it would have with any role: as much of it as the credential covers.
+    pub asked: Modes,
     pub occupancy: bool,
     /// The serial of the last that it was told there.
     pub since: Option<&'a str>,
+    /// By what it was let into a managed room.
+    pub entry: Option<&'a Entry>,
+}
+
+/// What came of going into a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attaching {
+    Done,
+    /// The room was changed since it was read who may enter: read again.
+    Overtaken,
 }
 
 /// A message as its client sends it.
@@ -113,21 +127,38 @@ impl Session {
     ///
     /// # Errors
     /// `TooManyRooms`.
-    pub fn attach(&self, attach: Attach<'_>) -> Result<(), Refusal> {
+    pub fn attach(&self, attach: Attach<'_>) -> Result<Attaching, Refusal> {
         let max = self.hub.limits.rooms_per_connection;
         let mut state = self.connection.state();
         if state.transport != self.transport {
-            return Ok(()); // another transport goes on for it
+            return Ok(Attaching::Done); // another transport goes on for it
         }
         if !state.channels.contains_key(attach.channel) && state.channels.len() >= max {
-            return Err(Refusal::TooManyRooms(max));
+            // Those that it was made to leave do not count.
+            state.channels.retain(|_, channel| channel.holds(self.connection.id));
+            if state.channels.len() >= max {
+                return Err(Refusal::TooManyRooms(max));
+            }
         }
         let echo = state.echo;
-        let channel = self.hub.enter(self.connection.owner.resource, attach.channel, |channel| {
+        let resource = self.connection.owner.resource;
+        let (channel, attaching) = self.hub.enter(resource, attach.channel, |channel| {
+            if let Some(entry) = attach.entry {
+                self.hub.doors.register(resource, entry, channel);
+            }
             channel.attach(&self.hub, self.connection.id, &self.outbox, attach, echo)
         });
-        state.channels.insert(Arc::clone(channel.name()), channel);
-        Ok(())
+        if attaching == Attaching::Done {
+            state.channels.insert(Arc::clone(channel.name()), channel);
+        } else {
+            self.hub.let_go(&channel); // unless others are there
+        }
+        Ok(attaching)
+    }
+
+    /// Keeps when the client's token was issued, if it is one that can be revoked.
+    pub fn holds_token_of(&self, issued_at: Option<DateTime<Utc>>) {
+        self.connection.state().token_issued_at = issued_at;
     }
 
     /// Leaves a room; its members there leave, too.

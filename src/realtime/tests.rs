@@ -96,7 +96,8 @@ impl Client {
         let Some(session) = &self.session else { return };
         let since = self.views[channel].since.clone();
         let since = Some(&*since).filter(|since| !since.is_empty());
-        session.attach(Attach { channel, modes, occupancy: true, since }).expect("attached");
+        let attach = Attach { channel, modes, asked: modes, occupancy: true, since, entry: None };
+        assert_eq!(session.attach(attach), Ok(Attaching::Done));
         self.listen();
     }
 
@@ -196,6 +197,7 @@ impl View {
                     }
                 }
             }
+            Event::Ejected(_) => *self = Self::default(),
             Event::Occupancy { .. } => unreachable!("it comes apart"),
         }
     }

@@ -1,5 +1,6 @@
 //! One function an operation, one transaction each.
 
+pub mod doors;
 pub mod health;
 pub mod identities;
 pub mod keys;

@@ -63,19 +63,6 @@ async fn a_token_that_nobody_can_judge_now_is_not_refused_for_good() {
 }
 
 #[tokio::test]
-async fn a_managed_room_is_open_to_its_backend_alone() {
-    let app = TestApp::start().await;
-    let room = app.room(json!({})).await;
-    let (_, _, token) = user_with_token(&app).await;
-    let mut user = Socket::connect(&app, &format!("access_token={token}")).await;
-    assert_eq!(user.next().await["action"], 4);
-
-    let refused = user.attach(&room).await;
-    assert_eq!((&refused["action"], &refused["error"]["code"]), (&json!(9), &json!(40160)));
-    Socket::in_room(&app, "backend", &room).await;
-}
-
-#[tokio::test]
 async fn a_backend_makes_a_client_leave() {
     let app = TestApp::start().await;
     let mut ann = Socket::in_room(&app, "ann", "lobby").await;

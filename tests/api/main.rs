@@ -5,6 +5,7 @@ mod cors;
 mod demo;
 mod docs;
 mod document;
+mod doors;
 mod errors;
 mod explain;
 mod health;

@@ -79,7 +79,8 @@ impl Setup {
         let listeners = Listeners { http, https: None };
         let ably = app::ably(&ctx, keys.clone(), &self.settings);
         let hub = ably.hub();
-        tokio::spawn(app::live(ably.hub(), stop.clone()));
+        let live = (ctx.clone(), ably.hub(), stop.clone());
+        std::thread::spawn(move || app::block_on(app::live(live.0, live.1, live.2)));
         let server = app::serve(ctx.clone(), acs, ably, &self.settings, listeners, stop.clone()).unwrap();
         tokio::spawn(server);
         TestApp { address, clock, ctx, keys, hub, database, _stop: stop.drop_guard() }
