@@ -13,7 +13,7 @@ use utoipa::{Modify, OpenApi, ToSchema as _};
 use super::error::ErrorBody;
 use super::refusals::{self, Refusal};
 use super::version::Api;
-use super::{error, identities, jwks, names, participants, rooms};
+use super::{error, identities, jwks, names, occupancy, participants, rooms};
 use crate::http::body;
 
 /// Every operation of the protocol.
@@ -27,6 +27,7 @@ use crate::http::body;
         rooms::delete,
         participants::list,
         participants::update,
+        occupancy::get,
         identities::create,
         identities::delete,
         identities::issue_access_token,

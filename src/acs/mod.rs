@@ -10,6 +10,7 @@ mod host;
 mod identities;
 mod jwks;
 mod names;
+mod occupancy;
 mod page;
 mod participants;
 mod refusals;
@@ -84,6 +85,7 @@ pub fn routes(config: &mut ServiceConfig) {
             .route(signed(web::get().to(participants::list)))
             .route(signed(web::patch().to(participants::update))),
     );
+    add(config, resource("/rooms/{roomId}/occupancy", "GET").route(signed(web::get().to(occupancy::get))));
     add(config, resource("/identities", "POST").route(signed(web::post().to(identities::create))));
     add(config, resource("/identities/{id}", "DELETE").route(signed(web::delete().to(identities::delete))));
     add(

@@ -1,6 +1,6 @@
 //! Managed rooms and those who are in them: what a backend writes reaches the living at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::State;
-use crate::domain::door::Refused;
+use crate::domain::door::{Door, Refused};
 use crate::domain::raw_id::RawId;
 use crate::domain::resource::ResourceId;
 use crate::domain::role::Role;
 use crate::domain::room_id::RoomId;
-use crate::realtime::Entry;
+use crate::realtime::{Entry, Inside};
 use crate::service::{self, ServiceError};
 
 /// How often the table is looked at for what was changed through another replica, or has begun or
@@ -45,6 +45,18 @@ pub async fn admit(
     };
     let entry = Entry { room, user: user.cloned(), seen: (door.validity, door.version), turn };
     Ok(Ok(Admitted { role, entry }))
+}
+
+/// Who is in a room now, with its door for them.
+///
+/// # Errors
+/// `RoomNotFound`.
+pub async fn inside(state: &State, resource: ResourceId, room: RoomId) -> Result<(Inside, Door), ServiceError> {
+    let inside = state.hub.inside(resource, room);
+    let users: HashSet<&str> = inside.users.iter().map(|user| &**user).collect();
+    let users: Vec<&str> = users.into_iter().collect();
+    let door = service::doors::find(&state.ctx, resource, room, &users).await?;
+    Ok((inside, door.ok_or(ServiceError::RoomNotFound)?))
 }
 
 /// A room was changed, and that is kept: all who are in it are judged by what it is now, before the

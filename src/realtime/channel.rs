@@ -167,6 +167,11 @@ impl Channel {
         state.attachments.contains_key(&connection) || state.away.contains_key(&connection)
     }
 
+    /// Who is attached, and whom of them a roster let in.
+    pub fn connections(&self) -> Vec<(ConnectionId, Option<Arc<str>>)> {
+        self.lock().attachments.iter().map(|(connection, a)| (*connection, a.user.clone())).collect()
+    }
+
     /// Whom a roster let in.
     pub fn users(&self) -> Vec<Arc<str>> {
         let state = self.lock();

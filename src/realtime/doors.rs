@@ -9,6 +9,8 @@ use chrono::{DateTime, Utc};
 
 use super::Modes;
 use super::channel::Channel;
+use super::connection::ConnectionId;
+use super::event::PresenceItem;
 use super::hub::Hub;
 use crate::domain::door::{Door, Refused};
 use crate::domain::resource::ResourceId;
@@ -20,15 +22,26 @@ use crate::domain::validity::Validity;
 pub(super) struct Doors {
     /// Counts changes, of a room and of those that share its place here.
     turns: Vec<AtomicU64>,
-    open: Mutex<HashMap<Room, Inside>>,
+    open: Mutex<HashMap<Room, Open>>,
 }
 
 type Room = (ResourceId, RoomId);
 
 /// A managed room that somebody is in.
-struct Inside {
+struct Open {
     channels: Vec<Arc<Channel>>,
     seen: (Validity, i64),
+}
+
+/// Who is in a managed room.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Inside {
+    /// Connections; one is counted once, also if it is attached twice.
+    pub connections: u32,
+    /// Members that are present.
+    pub members: u32,
+    /// Of each connection that the roster let in, whose it is.
+    pub users: Vec<Arc<str>>,
 }
 
 /// With what somebody enters a managed room.
@@ -72,7 +85,7 @@ impl Doors {
     pub(super) fn register(&self, resource: ResourceId, entry: &Entry, channel: &Arc<Channel>) {
         let mut open = self.lock();
         let inside =
-            open.entry((resource, entry.room)).or_insert_with(|| Inside { channels: Vec::new(), seen: entry.seen });
+            open.entry((resource, entry.room)).or_insert_with(|| Open { channels: Vec::new(), seen: entry.seen });
         if !inside.channels.iter().any(|known| Arc::ptr_eq(known, channel)) {
             inside.channels.push(Arc::clone(channel));
         }
@@ -92,7 +105,7 @@ impl Doors {
         self.lock().get(&room).map_or_else(Vec::new, |inside| inside.channels.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Room, Inside>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Room, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -128,6 +141,21 @@ impl Hub {
                 (Some(_), None) => Ok(Modes::all()),
                 (Some(door), Some(user)) => door.admit(user, now).map(modes_of),
             });
+        }
+    }
+
+    /// Who is in a managed room now.
+    pub fn inside(&self, resource: ResourceId, room: RoomId) -> Inside {
+        let channels = self.doors.channels((resource, room));
+        let connections: HashMap<ConnectionId, Option<Arc<str>>> =
+            channels.iter().flat_map(|channel| channel.connections()).collect();
+        let member = |item: PresenceItem| (item.connection, item.client_id);
+        let members: HashSet<_> = channels.iter().flat_map(|channel| channel.members()).map(member).collect();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Inside {
+            connections: count(connections.len()),
+            members: count(members.len()),
+            users: connections.into_values().flatten().collect(),
         }
     }
 

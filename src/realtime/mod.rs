@@ -22,7 +22,7 @@ use std::time::Duration;
 use bitflags::bitflags;
 
 pub use connection::{ConnectionId, Identity, NotResumed, Owner};
-pub use doors::{Entry, modes_of};
+pub use doors::{Entry, Inside, modes_of};
 pub use event::{Attached, Data, Event, Message, Payload, PresenceAction, PresenceItem, Told};
 pub use hub::{Full, Hub, Place};
 pub use outbox::{Batch, End, Outbox, Tell};

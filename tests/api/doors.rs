@@ -212,3 +212,20 @@ async fn a_presenter_makes_others_leave_and_an_attendee_does_not() {
     }
     assert_eq!(statuses, [200, 401]);
 }
+
+#[tokio::test]
+async fn a_backend_counts_who_is_in_its_room() {
+    let app = TestApp::start().await;
+    let (room, id, mut socket) = inside(&app, "Presenter").await;
+    socket.enter(&room, 0).await;
+    let _backend = Socket::in_room(&app, "backend", &room).await;
+
+    let path = format!("/rooms/{room}/occupancy");
+    let by_role = json!({ "Presenter": 1, "Attendee": 0, "Consumer": 0, "Collaborator": 0 });
+    assert_eq!(app.get(&path).await.body, json!({ "connections": 2, "presenceMembers": 1, "byRole": by_role }));
+
+    patch(&app, &room, json!({ id: null })).await;
+    let by_role = json!({ "Presenter": 0, "Attendee": 0, "Consumer": 0, "Collaborator": 0 });
+    assert_eq!(app.get(&path).await.body, json!({ "connections": 1, "presenceMembers": 0, "byRole": by_role }));
+    assert_eq!(app.get("/rooms/994000000000000000/occupancy").await.error().0, 404);
+}
