@@ -11,6 +11,7 @@ use super::capability::{Ops, channel_of};
 use super::codec::Format;
 use super::error::ErrorInfo;
 use super::{door, render, rest};
+use crate::domain::occupancy::Occupancy;
 
 /// `GET /chat/v4/rooms/{room}/occupancy`: zeros for a room that nobody is in.
 pub async fn room_occupancy(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpResponse {
@@ -30,7 +31,9 @@ pub async fn status(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpRes
         let credential = allowed(&req, &channel, Ops::CHANNEL_METADATA, "channel-metadata").await?;
         let now = ably.hub.occupancy(credential.resource, &channel);
         let occupancy = json!({ "metrics": render::metrics(&now.unwrap_or_default()) });
-        Ok(json!({ "channelId": channel, "status": { "isActive": now.is_some(), "occupancy": occupancy } }))
+        Ok(
+            json!({ "channelId": channel, "status": { "isActive": now.is_some_and(|now| now != Occupancy::default()), "occupancy": occupancy } }),
+        )
     };
     rest::answer(&req, StatusCode::OK, outcome.await)
 }

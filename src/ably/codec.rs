@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use super::frame::Incoming;
+use super::frame::{Head, Incoming, action};
 
 /// How a client wants frames and answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,12 +32,22 @@ impl Format {
 
     /// Reads a client's frame.
     pub fn decode(self, bytes: &[u8]) -> Result<Incoming, NotAFrame> {
+        self.read(bytes)
+    }
+
+    /// The number of a frame that can't be read, if so much of it can, and it is one that is answered.
+    pub fn serial_of(self, bytes: &[u8]) -> Option<u64> {
+        let head = self.read::<Head>(bytes).ok()?;
+        head.msg_serial.filter(|_| [action::MESSAGE, action::PRESENCE].contains(&head.action))
+    }
+
+    fn read<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, NotAFrame> {
         match self {
             Self::Json => serde_json::from_slice(bytes).map_err(|e| NotAFrame(e.to_string())),
             Self::MessagePack => {
                 let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes);
                 decoder.set_max_depth(DEPTH);
-                serde::Deserialize::deserialize(&mut decoder).map_err(|e| NotAFrame(e.to_string()))
+                T::deserialize(&mut decoder).map_err(|e| NotAFrame(e.to_string()))
             }
         }
     }
@@ -111,6 +122,16 @@ mod tests {
         // An array of 2^32 - 1 messages, of which none follows.
         let packed = [&[0x81, 0xa8][..], b"messages", &[0xdd, 0xff, 0xff, 0xff, 0xff]].concat();
         assert!(Format::MessagePack.decode(&packed).is_err());
+    }
+
+    #[test]
+    fn a_frame_of_many_tiny_items_is_given_up_early_and_its_number_still_known() {
+        // {"action": 15, "msgSerial": 7, "messages": [{}, {}, …]}
+        let head = [&[0x83, 0xa6][..], b"action", &[0x0f, 0xa9], b"msgSerial", &[0x07, 0xa8], b"messages"].concat();
+        let packed = [head, vec![0xdd, 0, 7, 0xa1, 0x20], vec![0x80; 500_000]].concat();
+
+        assert!(Format::MessagePack.decode(&packed).is_err());
+        assert_eq!(Format::MessagePack.serial_of(&packed), Some(7));
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
@@ -62,7 +63,9 @@ pub struct Incoming {
     pub msg_serial: Option<u64>,
     pub flags: Option<u64>,
     pub params: Option<BTreeMap<String, Value>>,
+    #[serde(deserialize_with = "few")]
     pub messages: Option<Vec<IncomingMessage>>,
+    #[serde(deserialize_with = "few")]
     pub presence: Option<Vec<IncomingPresence>>,
     pub auth: Option<IncomingAuth>,
 }
@@ -70,7 +73,6 @@ pub struct Incoming {
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IncomingMessage {
-    pub id: Option<String>,
     pub action: Option<u32>,
     pub client_id: Option<String>,
     pub name: Option<String>,
@@ -94,6 +96,51 @@ pub struct IncomingPresence {
 #[serde(rename_all = "camelCase", default)]
 pub struct IncomingAuth {
     pub access_token: Option<String>,
+}
+
+/// What is left of a frame that can't be read: enough to answer it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Head {
+    pub action: u32,
+    pub msg_serial: Option<u64>,
+}
+
+/// The most items of a frame: more than any rate takes at once.
+const ITEMS: usize = 1_000;
+
+/// A list that is given up as soon as it is too long: items take more memory than their bytes.
+fn few<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
+    struct Few<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
+        type Value = Option<Vec<T>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {ITEMS} items")
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut items = Vec::new();
+            while let Some(item) = seq.next_element()? {
+                if items.len() == ITEMS {
+                    return Err(A::Error::invalid_length(ITEMS + 1, &self));
+                }
+                items.push(item);
+            }
+            Ok(Some(items))
+        }
+    }
+
+    deserializer.deserialize_any(Few(PhantomData))
 }
 
 /// Data in whatever form it came.

@@ -1,5 +1,6 @@
 //! What a client says over its socket, frame by frame (ably-chat.md, section 3).
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Client {
     pub format: Format,
     /// The longest time without a frame from us.
     pub idle: Duration,
+    /// Frames that the last one cost besides itself.
+    pub debt: Cell<u32>,
 }
 
 /// What becomes of the socket after a frame.
@@ -52,6 +55,8 @@ const USUAL_MODES: Modes = Modes::PRESENCE
     .union(Modes::SUBSCRIBE)
     .union(Modes::PRESENCE_SUBSCRIBE)
     .union(Modes::ANNOTATION_PUBLISH);
+/// To be told of so many members costs as much as a frame.
+const MEMBERS_A_FRAME: usize = 10;
 /// How often it is read who may enter a room that is changed at the same time.
 const ATTEMPTS: usize = 10;
 /// The longest name of a channel, in bytes.
@@ -151,7 +156,10 @@ impl Client {
             let occupancy = wants_occupancy && allowed.ops.contains(Ops::CHANNEL_METADATA);
             let attach = Attach { channel, modes, asked, occupancy, since, entry: allowed.entry.as_ref() };
             match self.session.attach(attach).map_err(|refusal| Denied::Refused(refusal.into()))? {
-                Attaching::Done => return Ok(()),
+                Attaching::Done(members) => {
+                    self.debt.set(u32::try_from(members / MEMBERS_A_FRAME).unwrap_or(u32::MAX));
+                    return Ok(());
+                }
                 Attaching::Overtaken => {}
             }
         }
@@ -181,7 +189,7 @@ impl Client {
     }
 
     /// Behind the echo, which is there already: the SDK takes an ACK for the end of the matter (section 3.8).
-    fn answer(&self, serial: u64, answer: Answer) {
+    pub fn answer(&self, serial: u64, answer: Answer) {
         let out = Outgoing { msg_serial: Some(serial), count: Some(1), ..Outgoing::default() };
         match answer {
             Ok(serials) => {
@@ -200,6 +208,8 @@ impl Client {
         let keys = self.keys.current();
         let credential = match auth::judge(&self.state, &keys, &Presented::Token(token), true).await {
             Ok(credential) => credential,
+            // A stale one: the client may come back with another, and go on.
+            Err(Denied::Refused(error)) if (40140..40150).contains(&error.code) => return Next::Part(error),
             Err(Denied::Refused(error)) => return Next::Fail(error),
             Err(Denied::Unavailable) => return Next::Part(ErrorInfo::unavailable()),
         };
@@ -216,7 +226,7 @@ impl Client {
         self.credential = credential;
         self.session.holds_token_of(self.credential.issued_at);
         self.tell_connected(None);
-        let lost = self.session.regrant(|channel| self.credential.on(channel).modes());
+        let lost = self.session.regrant(|channel| granted(self.credential.on(channel)));
         for channel in lost {
             let told = "the new token does not allow anything on this channel";
             self.fail_channel(&channel, ErrorInfo::not_capable(told));
@@ -228,6 +238,11 @@ impl Client {
         let error = Some(error);
         self.say(&Outgoing { action: action::ERROR, channel: Some(channel), error, ..Outgoing::default() });
     }
+}
+
+/// What an attachment may have by a capability: modes, and updates of occupancy.
+pub fn granted(ops: Ops) -> (Modes, bool) {
+    (ops.modes(), ops.contains(Ops::CHANNEL_METADATA))
 }
 
 /// Section 3.5: names that no channel has.
@@ -243,8 +258,8 @@ fn messages(messages: Vec<IncomingMessage>) -> Result<Vec<NewMessage>, Refusal> 
         if message.action.unwrap_or(0) != 0 {
             return Err(Refusal::Malformed("messages can be created; nothing else is served here yet".into()));
         }
-        let IncomingMessage { id, client_id, name, data, encoding, extras, .. } = message;
-        Ok(NewMessage { id, client_id, name, payload: Payload { data: data.map(|data| data.0), encoding, extras } })
+        let IncomingMessage { client_id, name, data, encoding, extras, .. } = message;
+        Ok(NewMessage { client_id, name, payload: Payload { data: data.map(|data| data.0), encoding, extras } })
     };
     messages.into_iter().map(message).collect()
 }

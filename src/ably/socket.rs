@@ -1,5 +1,7 @@
 //! A client's socket: one task that reads, writes, keeps alive and ends.
 
+use std::cell::Cell;
+use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +23,15 @@ use super::auth::{self, Credential, Denied, Presented};
 use super::codec::Format;
 use super::error::ErrorInfo;
 use super::frame::{Outgoing, action};
-use super::session::{Client, Next};
+use super::session::{Client, Next, granted};
 use super::{Ably, MAX_FRAME, MAX_INBOUND_RATE, render, rest};
 use crate::http::State;
-use crate::realtime::{Batch, End, Place, Session, Tell, Told};
+use crate::realtime::{Batch, End, Identity, LONGEST_CLIENT_ID, Place, Refusal, Session, Tell, Told};
 
 /// How long either side may be silent, unless the client asks otherwise (ably-chat.md, section 3.4).
 const IDLE: Duration = Duration::from_secs(15);
+/// A client that wants to hear from us more rarely is pinged all the same: it may be gone.
+const PINGED: Duration = Duration::from_secs(30);
 const IDLE_ALLOWED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1800));
 /// Around an occupancy update nothing else is written: in one segment with an echo and its ACK, the
 /// SDK takes the ACK first (section 3.8).
@@ -37,6 +41,8 @@ const AFTER_OCCUPANCY: Duration = Duration::from_millis(5);
 const APART: Duration = Duration::from_millis(2);
 /// How long before its end a token's renewal is asked for.
 const RENEW_BEFORE: Duration = Duration::from_secs(30);
+/// So many bytes cost as much as a frame.
+const BYTES_A_FRAME: usize = 16 * 1024;
 /// How long a last word may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -182,7 +188,8 @@ async fn serve(
         }
     };
     let (hub, keys) = (Arc::clone(&ably.hub), ably.keys.clone());
-    let client = Client { state, keys, hub, session, credential, format: wish.format, idle: wish.idle };
+    let debt = Cell::new(0);
+    let client = Client { state, keys, hub, session, credential, format: wish.format, idle: wish.idle, debt };
     client.tell_connected(refused);
     Box::pin(talk(socket, incoming, client, wish.heartbeats)).await;
 }
@@ -199,10 +206,14 @@ async fn open(
     let presented = presented.ok_or_else(|| Denied::Refused(ErrorInfo::malformed_credential(told)))?;
     let credential = auth::judge(state, &ably.keys.current(), presented, true).await?;
     let owner = credential.owner(wish.client_id.as_deref()).map_err(Denied::Refused)?;
+    if matches!(&owner.identity, Identity::Client(id) if id.len() > LONGEST_CLIENT_ID) {
+        let told = format!("a client id has at most {LONGEST_CLIENT_ID} bytes");
+        return Err(Denied::Refused(ErrorInfo::new(40012, 400, told)));
+    }
     let (session, refused) = ably.hub.open(place, owner, wish.resume.as_deref(), wish.remain_present_for, wish.echo);
     session.holds_token_of(credential.issued_at);
     // It may come back with a credential that allows less.
-    session.regrant(|channel| credential.on(channel).modes());
+    session.regrant(|channel| granted(credential.on(channel)));
     Ok((session, credential, refused.map(ErrorInfo::from)))
 }
 
@@ -232,11 +243,23 @@ impl Times {
     }
 
     fn keep_alive(&self) -> Instant {
-        self.wrote + self.idle.mul_f64(0.8)
+        self.wrote + self.idle.min(PINGED).mul_f64(0.8)
     }
 
     fn silent(&self) -> Instant {
-        self.heard + 2 * self.idle
+        self.heard + self.patience()
+    }
+
+    /// How long a client may say nothing, or take nothing.
+    fn patience(&self) -> Duration {
+        2 * self.idle.min(PINGED)
+    }
+
+    async fn expired(&self) {
+        match self.expires {
+            Some(at) => sleep_until(at).await,
+            None => std::future::pending().await,
+        }
     }
 
     fn next(&self) -> Instant {
@@ -261,8 +284,8 @@ async fn talk(mut socket: Socket, mut incoming: AggregatedMessageStream, mut cli
     let mut timer = pin!(sleep_until(times.next()));
     let ending = loop {
         timer.as_mut().reset(times.next());
+        // In no order: what never ends on one side must not keep the others waiting.
         tokio::select! {
-            biased;
             batch = client.session.outbox().next() => {
                 if let Err(ending) = write(&mut socket, &client, batch, &mut times).await {
                     break ending;
@@ -331,8 +354,9 @@ async fn write(socket: &mut Socket, client: &Client, batch: Batch, times: &mut T
     };
     tokio::select! {
         biased;
-        written = timeout(2 * client.idle, writing) => written.unwrap_or(Err(Ending::Broken))?,
         why = client.session.outbox().ended() => return Err(ending_of(why)),
+        () = times.expired() => return Err(expired()),
+        written = timeout(times.patience(), writing) => written.unwrap_or(Err(Ending::Broken))?,
     }
     times.wrote = Instant::now();
     Ok(())
@@ -345,6 +369,17 @@ async fn hear(
     frames: &Rate,
     times: &mut Times,
 ) -> Next {
+    // One that sends too much, or much at once, is read more slowly.
+    let size = match &message {
+        AggregatedMessage::Text(text) => text.len(),
+        AggregatedMessage::Binary(bytes) => bytes.len(),
+        _ => 0,
+    };
+    let cost = u32::try_from(size / BYTES_A_FRAME).unwrap_or(u32::MAX).saturating_add(client.debt.take());
+    let cost = NonZeroU32::MIN.saturating_add(cost).min(MAX_INBOUND_RATE);
+    while let Ok(Err(later)) = frames.check_n(cost) {
+        tokio::time::sleep(later.wait_time_from(DefaultClock::default().now())).await;
+    }
     let bytes = match message {
         AggregatedMessage::Text(text) => text.into_bytes(),
         AggregatedMessage::Binary(bytes) => bytes,
@@ -355,13 +390,15 @@ async fn hear(
         AggregatedMessage::Pong(_) => return Next::Goes,
         AggregatedMessage::Close(_) => return Next::Drop,
     };
-    // One that sends too much is read more slowly.
-    while let Err(later) = frames.check() {
-        tokio::time::sleep(later.wait_time_from(DefaultClock::default().now())).await;
-    }
     let frame = match client.format.decode(&bytes) {
         Ok(frame) => frame,
-        Err(error) => return Next::Fail(ErrorInfo::malformed(error.to_string())),
+        Err(error) => {
+            let Some(serial) = client.format.serial_of(&bytes) else {
+                return Next::Fail(ErrorInfo::malformed(error.to_string()));
+            };
+            client.answer(serial, Err(Refusal::Malformed(error.to_string().into())));
+            return Next::Goes;
+        }
     };
     let renews = frame.action == action::AUTH;
     let next = client.handle(frame).await;
@@ -374,7 +411,7 @@ async fn hear(
 async fn on_time(socket: &mut Socket, client: &Client, heartbeats: bool, times: &mut Times) -> Result<(), Ending> {
     let now = Instant::now();
     if times.expires.is_some_and(|at| at <= now) {
-        return Err(Ending::Parted(action::DISCONNECTED, Some(ErrorInfo::token_expired())));
+        return Err(expired());
     }
     if times.silent() <= now {
         return Err(Ending::Broken);
@@ -393,6 +430,10 @@ async fn on_time(socket: &mut Socket, client: &Client, heartbeats: bool, times: 
         return if matches!(pinged, Ok(Ok(()))) { Ok(()) } else { Err(Ending::Broken) };
     }
     Ok(())
+}
+
+fn expired() -> Ending {
+    Ending::Parted(action::DISCONNECTED, Some(ErrorInfo::token_expired()))
 }
 
 fn ending_of(why: End) -> Ending {

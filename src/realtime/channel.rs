@@ -86,7 +86,7 @@ impl Channel {
             away: HashMap::new(),
             members: Members::default(),
             counts: Occupancy::default(),
-            replay: Replay::new(Serial::first(millis(hub.clock.now()))),
+            replay: Replay::new(hub.beginning(), Arc::clone(&hub.kept)),
             rate: Rate::direct(quota),
             updates: Updates::default(),
             listeners: 0,
@@ -139,7 +139,13 @@ impl Channel {
         let attachment = Attachment { outbox: Arc::clone(outbox), modes, asked, user, occupancy, echo };
         let missed = attach.since.map(|since| state.missed(hub, since, connection, &attachment));
         let was_here = state.put(connection, attachment);
-        state.members.leave(connection, None);
+        let left = if modes.contains(Modes::PRESENCE) {
+            state.members.leave(connection, None);
+            Vec::new()
+        } else {
+            state.members.remove_all(connection) // nobody is present who may not be
+        };
+        self.tell_left(&mut state, hub, left);
 
         let head = state.replay.head();
         let (resumed, lost, serial, missed) = match missed {
@@ -152,13 +158,13 @@ impl Channel {
         for told in missed {
             outbox.push(Tell::Shared(told));
         }
-        self.sync(&state, hub, connection);
+        let members = self.sync(&state, hub, connection);
         let now = Instant::now();
         if occupancy {
             state.updates.joined(connection, now);
         }
         self.changed(&mut state, hub, now);
-        Some(Attaching::Done)
+        Some(Attaching::Done(members))
     }
 
     /// True if a connection is here, or may come back.
@@ -187,7 +193,7 @@ impl Channel {
             state.attachments.iter().map(|(id, a)| (*id, may(a.user.as_deref()))).collect();
         for (connection, verdict) in verdicts {
             match verdict {
-                Ok(modes) => self.set_modes(&mut state, hub, connection, modes),
+                Ok(modes) => self.set_modes(&mut state, hub, connection, modes, true),
                 Err(refused) => self.eject(&mut state, hub, connection, refused),
             }
         }
@@ -220,14 +226,16 @@ impl Channel {
     }
 
     /// Lets an attachment do what it asked for, as far as `modes` go; its client is told of a change.
-    fn set_modes(&self, state: &mut State, hub: &Hub, connection: ConnectionId, modes: Modes) {
+    fn set_modes(&self, state: &mut State, hub: &Hub, connection: ConnectionId, modes: Modes, occupancy: bool) {
         let Some(attachment) = state.attachments.get(&connection) else { return };
         let now = attachment.asked & modes;
-        if now == attachment.modes {
+        let occupancy = attachment.occupancy && occupancy;
+        if now == attachment.modes && occupancy == attachment.occupancy {
             return;
         }
         let attachment = Attachment {
             modes: now,
+            occupancy,
             outbox: Arc::clone(&attachment.outbox),
             user: attachment.user.clone(),
             ..*attachment
@@ -241,8 +249,8 @@ impl Channel {
         }
     }
 
-    /// Takes from an attachment what is not in `modes`. False if nothing is left, which is for the caller to tell.
-    pub fn regrant(self: &Arc<Self>, hub: &Hub, connection: ConnectionId, modes: Modes) -> bool {
+    /// Takes from an attachment what is not in `modes`, and its updates unless `occupancy`. False if nothing is left, which is for the caller to tell.
+    pub fn regrant(self: &Arc<Self>, hub: &Hub, connection: ConnectionId, modes: Modes, occupancy: bool) -> bool {
         let mut state = self.lock();
         if let Some(away) = state.away.get_mut(&connection) {
             away.asked &= modes;
@@ -254,7 +262,7 @@ impl Channel {
         if now.is_empty() {
             return false;
         }
-        self.set_modes(&mut state, hub, connection, now);
+        self.set_modes(&mut state, hub, connection, now, occupancy);
         self.changed(&mut state, hub, Instant::now());
         true
     }
@@ -297,7 +305,7 @@ impl Channel {
 
     /// Tells everyone here what `connection` says.
     pub fn publish(
-        &self,
+        self: &Arc<Self>,
         hub: &Hub,
         connection: ConnectionId,
         frame: u64,
@@ -308,7 +316,7 @@ impl Channel {
         state.check_rate(hub, messages.len())?;
         let id = format!("{connection}:{frame}");
         let messages = messages.into_iter().enumerate().map(|(index, (new, client_id))| {
-            let id = new.id.unwrap_or_else(|| format!("{id}:{index}"));
+            let id = format!("{id}:{index}");
             Message { id, client_id, name: new.name, payload: new.payload, serial: None }
         });
         // What is ephemeral has no place in the room's order, and is not told to who comes back.
@@ -325,6 +333,7 @@ impl Channel {
             let messages = lasting.into_iter().enumerate().map(with_serial).collect();
             let told = self.told(hub, event(Some(text.clone()), messages));
             state.replay.push(serial, Instant::now(), Arc::clone(&told));
+            self.schedule(&mut state, hub);
             state.tell(&told);
         }
         if !ephemeral.is_empty() {
@@ -345,7 +354,8 @@ impl Channel {
         let mut state = self.lock();
         state.check(connection, Modes::PRESENCE, "presence")?;
         state.check_members(hub, connection, &items)?;
-        state.check_rate(hub, items.len())?;
+        // To leave is always free.
+        state.check_rate(hub, items.iter().filter(|(item, _)| item.action != PresenceAction::Leave).count())?;
         let id = format!("{connection}:{frame}");
         let timestamp = hub.clock.now();
         let mut done = Vec::new();
@@ -394,9 +404,10 @@ impl Channel {
     }
 
     /// Does what is due. True if nothing holds this channel any more.
-    pub fn tick(self: &Arc<Self>, hub: &Hub, now: Instant) -> bool {
+    pub fn tick(self: &Arc<Self>, hub: &Hub, due: Instant, now: Instant) -> bool {
         let mut state = self.lock();
-        if state.gone {
+        // What was to be looked at sooner since is looked at then.
+        if state.gone || state.scheduled != Some(due) {
             return false;
         }
         state.scheduled = None;
@@ -457,12 +468,10 @@ impl Channel {
         attachment.outbox.push(Tell::Shared(self.told(hub, event)));
     }
 
-    /// Tells a connection who is present, in pages.
-    fn sync(&self, state: &State, hub: &Hub, connection: ConnectionId) {
-        let Some(attachment) = state.attachments.get(&connection) else { return };
-        if !attachment.sees_members() {
-            return;
-        }
+    /// Tells a connection who is present, in pages; gives how many that are.
+    fn sync(&self, state: &State, hub: &Hub, connection: ConnectionId) -> usize {
+        let Some(attachment) = state.attachments.get(&connection).filter(|a| a.sees_members()) else { return 0 };
+
         let members: Vec<PresenceItem> = state.members.iter().cloned().collect();
         let (snapshot, pages) = (hub.next_number(), members.len().div_ceil(PAGE));
         for (page, items) in members.chunks(PAGE).enumerate() {
@@ -471,6 +480,7 @@ impl Channel {
             let event = Event::Sync { cursor: format!("sync{snapshot}:{goes_on}"), items: items.to_vec() };
             attachment.outbox.push(Tell::Shared(self.told(hub, event)));
         }
+        members.len()
     }
 
     /// Tells that members are gone without their own doing.
@@ -523,7 +533,7 @@ impl Channel {
     fn schedule(self: &Arc<Self>, state: &mut State, hub: &Hub) {
         let is_empty = state.attachments.is_empty() && state.members.is_empty();
         let end = state.kept_until.filter(|_| is_empty);
-        let next = [state.updates.due(), state.next_leave, end].into_iter().flatten().min();
+        let next = [state.updates.due(), state.next_leave, state.replay.trim_at(), end].into_iter().flatten().min();
         if let Some(next) = next
             && state.scheduled.is_none_or(|at| next < at)
         {
@@ -594,12 +604,14 @@ impl State {
 
     fn next_serial(&self, hub: &Hub) -> (Serial, String) {
         let serial = self.replay.head().next(millis(hub.clock.now()));
+        hub.told(serial);
         (serial, hub.series.text(serial))
     }
 
     fn check(&self, connection: ConnectionId, needed: Modes, name: &'static str) -> Result<(), Refusal> {
         let modes = self.attachments.get(&connection).map(|attachment| attachment.modes);
-        let modes = modes.or_else(|| self.away.get(&connection).map(|away| away.modes)).ok_or(Refusal::NotAttached)?;
+        let modes = modes.or_else(|| self.away.get(&connection).map(|away| away.modes));
+        let modes = modes.filter(|_| !self.gone).ok_or(Refusal::NotAttached)?;
         if modes.contains(needed) { Ok(()) } else { Err(Refusal::NotGranted(name)) }
     }
 
@@ -614,14 +626,15 @@ impl State {
         items: &[(NewPresence, Arc<str>)],
     ) -> Result<(), Refusal> {
         let stays = |(new, _): &&(NewPresence, Arc<str>)| new.action != PresenceAction::Leave;
-        let is_new = |(_, client): &&(NewPresence, Arc<str>)| !self.members.contains(connection, client);
-        let joining = items.iter().filter(stays).filter(is_new).count();
+        let kept = |client: &Arc<str>| self.members.bytes_of(connection, client);
+        let joining = items.iter().filter(stays).filter(|(_, client)| kept(client).is_none()).count();
         let max = hub.limits.members_per_room;
         if joining > 0 && self.members.len() + joining > max {
             return Err(Refusal::TooManyMembers(max));
         }
-        let bytes: usize = items.iter().filter(stays).map(|(new, _)| new.payload.size()).sum();
-        if bytes > 0 && self.members.bytes() + bytes > PRESENCE_BYTES {
+        let added: usize = items.iter().filter(stays).map(|(new, client)| new.payload.size() + client.len()).sum();
+        let replaced: usize = items.iter().filter(stays).filter_map(|(_, client)| kept(client)).sum();
+        if added > replaced && self.members.bytes() + added - replaced > PRESENCE_BYTES {
             return Err(Refusal::TooMuchPresenceData);
         }
         Ok(())

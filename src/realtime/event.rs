@@ -45,11 +45,16 @@ impl Payload {
 fn size_of(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len() + 2,
-        Value::Array(items) => items.iter().map(|item| size_of(item) + 1).sum::<usize>() + 2,
-        Value::Object(members) => members.iter().map(|(k, v)| k.len() + size_of(v) + 4).sum::<usize>() + 2,
-        _ => 8,
+        Value::Array(items) => items.iter().map(size_of).sum::<usize>() + VALUE,
+        Value::Object(members) => members.iter().map(|(k, v)| k.len() + size_of(v)).sum::<usize>() + VALUE,
+        _ => VALUE,
     }
 }
+
+/// What a value takes in memory at least.
+const VALUE: usize = 32;
+/// What surrounds what a client said.
+const FRAME: usize = 200;
 
 /// A published message.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +65,14 @@ pub struct Message {
     pub payload: Payload,
     /// `None` for what is ephemeral.
     pub serial: Option<String>,
+}
+
+impl Message {
+    fn size(&self) -> usize {
+        let text = |text: Option<usize>| text.unwrap_or(0);
+        let names = text(self.client_id.as_ref().map(|id| id.len())) + text(self.name.as_ref().map(String::len));
+        self.payload.size() + names + FRAME
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +92,13 @@ pub struct PresenceItem {
     pub client_id: Arc<str>,
     pub payload: Payload,
     pub timestamp: DateTime<Utc>,
+}
+
+impl PresenceItem {
+    /// Bytes, about as it goes out.
+    pub fn size(&self) -> usize {
+        self.payload.size() + self.client_id.len() + FRAME
+    }
 }
 
 /// How a client was let in.
@@ -154,12 +174,11 @@ impl Told {
 
     /// Bytes, about as it goes out.
     pub fn size(&self) -> usize {
-        const FRAME: usize = 200;
-        let of_items = |items: &[PresenceItem]| items.iter().map(|i| i.payload.size() + FRAME).sum::<usize>();
+        let of_items = |items: &[PresenceItem]| items.iter().map(PresenceItem::size).sum::<usize>();
         FRAME
             + match &self.event {
                 Event::Attached(_) | Event::Ejected(_) | Event::Occupancy { .. } => 0,
-                Event::Messages { messages, .. } => messages.iter().map(|m| m.payload.size() + FRAME).sum(),
+                Event::Messages { messages, .. } => messages.iter().map(Message::size).sum(),
                 Event::Presence { items, .. } | Event::Sync { items, .. } => of_items(items),
             }
     }

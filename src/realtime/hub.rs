@@ -1,6 +1,6 @@
 //! Every room and connection of this node.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -16,8 +16,9 @@ use super::connection::{Connection, ConnectionId, Identity, NotResumed, Owner, R
 use super::doors::Doors;
 use super::event::PresenceItem;
 use super::outbox::{End, Outbox};
+use super::replay::Kept;
 use super::schedule::Schedule;
-use super::serial::Series;
+use super::serial::{Serial, Series};
 use super::session::{Session, grace};
 use super::{Limits, RESUMABLE_FOR};
 use crate::clock::Clock;
@@ -36,6 +37,9 @@ pub struct Hub {
     registry: Mutex<Registry>,
     places: Arc<AtomicUsize>,
     number: AtomicU64,
+    /// The time of the latest serial, in milliseconds.
+    latest: AtomicU64,
+    pub(super) kept: Kept,
     is_stopping: AtomicBool,
 }
 
@@ -45,8 +49,9 @@ type Key = (ResourceId, Arc<str>);
 #[derive(Default)]
 struct Registry {
     connections: HashMap<ConnectionId, Arc<Connection>>,
-    /// Those that broke off, the one that is forgotten first in front; with the transport that did.
-    parked: VecDeque<(Instant, ConnectionId, u64)>,
+    /// Those that broke off, by when they are forgotten; and when that is of each.
+    parked: BTreeSet<(Instant, ConnectionId)>,
+    forgotten_at: HashMap<ConnectionId, Instant>,
 }
 
 /// A client's place among those that are connected.
@@ -70,6 +75,8 @@ impl Hub {
             registry: Mutex::default(),
             places: Arc::default(),
             number: AtomicU64::new(1),
+            latest: AtomicU64::new(0),
+            kept: Kept::default(),
             is_stopping: AtomicBool::new(false),
         })
     }
@@ -112,7 +119,10 @@ impl Hub {
     ) -> (Session, Option<NotResumed>) {
         let mut registry = self.registry();
         let (connection, refused) = match resume.map(|key| registry.find(key, &owner)) {
-            Some(Ok(connection)) => (connection, None),
+            Some(Ok(connection)) => {
+                registry.unpark(connection.id);
+                (connection, None)
+            }
             other => {
                 let connection = Arc::new(Connection::new(owner, Quota::per_second(self.limits.rate_per_connection)));
                 registry.connections.insert(connection.id, Arc::clone(&connection));
@@ -159,7 +169,7 @@ impl Hub {
     /// Does what is due, for as long as the service runs.
     pub async fn run(&self) {
         loop {
-            let first = self.registry().parked.front().map(|(at, ..)| *at);
+            let first = self.registry().parked.first().map(|(at, _)| *at);
             let next = first.into_iter().chain(self.schedule.first()).min();
             tokio::select! {
                 () = sleep_until(next) => self.tick(Instant::now()),
@@ -170,12 +180,12 @@ impl Hub {
 
     /// Does what is due at `now`.
     pub fn tick(&self, now: Instant) {
-        while let Some(channel) = self.schedule.pop(now) {
-            if channel.tick(self, now) {
+        while let Some((due, channel)) = self.schedule.pop(now) {
+            if channel.tick(self, due, now) {
                 self.let_go(&channel);
             }
         }
-        self.registry().forget_expired(now, self.limits.connections);
+        self.registry().forget_expired(now);
     }
 
     /// Ends every transport, and lets nobody in any more. Clients come back by themselves.
@@ -257,16 +267,38 @@ impl Hub {
 
     /// Forgets a connection that was closed.
     pub(super) fn forget(&self, connection: ConnectionId) {
-        self.registry().connections.remove(&connection);
+        let mut registry = self.registry();
+        registry.unpark(connection);
+        registry.connections.remove(&connection);
     }
 
-    /// Keeps a connection whose transport broke off.
-    pub(super) fn park(&self, connection: ConnectionId, transport: u64, now: Instant) {
-        let parked = &mut self.registry().parked;
-        parked.push_back((now + RESUMABLE_FOR, connection, transport));
-        if parked.len() == 1 {
+    /// Keeps a connection whose transport broke off; and as many as may be connected, the latest.
+    pub(super) fn park(&self, connection: ConnectionId, now: Instant) {
+        let mut registry = self.registry();
+        let is_away = |connection: &Arc<Connection>| connection.state().outbox.is_none();
+        if !registry.connections.get(&connection).is_some_and(is_away) {
+            return; // it came back before we were here
+        }
+        registry.unpark(connection);
+        registry.parked.insert((now + RESUMABLE_FOR, connection));
+        registry.forgotten_at.insert(connection, now + RESUMABLE_FOR);
+        if registry.parked.len() > self.limits.connections {
+            registry.forget_first();
+        }
+        if registry.parked.len() == 1 {
             self.schedule.wake();
         }
+    }
+
+    /// When a room begins: later than all that any room told, so that nobody takes it for one that was before.
+    pub(super) fn beginning(&self) -> Serial {
+        let now = u64::try_from(self.clock.now().timestamp_millis()).unwrap_or(0);
+        Serial::first(now.max(self.latest.load(Ordering::Relaxed) + 1))
+    }
+
+    /// A serial was given.
+    pub(super) fn told(&self, serial: Serial) {
+        self.latest.fetch_max(serial.millis(), Ordering::Relaxed);
     }
 
     /// A number that no other of this start has.
@@ -296,16 +328,24 @@ impl Registry {
         if connection.opens_with(key, owner) { Ok(Arc::clone(connection)) } else { Err(NotResumed::WrongKey) }
     }
 
-    /// Forgets those whose time is over, and the oldest of those beyond `max`.
-    fn forget_expired(&mut self, now: Instant, max: usize) {
-        while self.parked.front().is_some_and(|(at, ..)| *at <= now) || self.parked.len() > max {
-            let Some((_, id, transport)) = self.parked.pop_front() else { return };
-            let Some(connection) = self.connections.get(&id).cloned() else { continue };
-            let mut state = connection.state();
-            if state.outbox.is_none() && state.transport == transport {
-                state.channels.drain().for_each(|(_, channel)| channel.forget(id));
-                self.connections.remove(&id);
-            }
+    fn unpark(&mut self, connection: ConnectionId) {
+        if let Some(at) = self.forgotten_at.remove(&connection) {
+            self.parked.remove(&(at, connection));
+        }
+    }
+
+    /// Forgets those whose time is over.
+    fn forget_expired(&mut self, now: Instant) {
+        while self.parked.first().is_some_and(|(at, _)| *at <= now) {
+            self.forget_first();
+        }
+    }
+
+    fn forget_first(&mut self) {
+        let Some((_, id)) = self.parked.pop_first() else { return };
+        self.forgotten_at.remove(&id);
+        if let Some(connection) = self.connections.remove(&id) {
+            connection.state().channels.drain().for_each(|(_, channel)| channel.forget(id));
         }
     }
 }

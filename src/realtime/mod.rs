@@ -26,7 +26,7 @@ pub use doors::{Entry, Inside, modes_of};
 pub use event::{Attached, Data, Event, Message, Payload, PresenceAction, PresenceItem, Told};
 pub use hub::{Full, Hub, Place};
 pub use outbox::{Batch, End, Outbox, Tell};
-pub use session::{Answer, Attach, Attaching, NewMessage, NewPresence, Refusal, Session};
+pub use session::{Answer, Attach, Attaching, LONGEST_CLIENT_ID, NewMessage, NewPresence, Refusal, Session};
 
 bitflags! {
     /// What an attachment may do in its room.

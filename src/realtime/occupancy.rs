@@ -19,6 +19,8 @@ pub struct Updates {
     /// Who came in since, and was told nothing yet.
     fresh: Vec<ConnectionId>,
     fresh_due: Option<Instant>,
+    /// Some of those know other counts than the rest.
+    is_split: bool,
 }
 
 /// Whom to tell now.
@@ -57,8 +59,9 @@ impl Updates {
     pub fn take(&mut self, counts: Occupancy, now: Instant) -> Option<To> {
         if self.due.is_some_and(|due| due <= now) {
             self.due = None;
-            if self.last.is_none_or(|(told, _)| told != counts) {
+            if self.is_split || self.last.is_none_or(|(told, _)| told != counts) {
                 self.last = Some((counts, now));
+                self.is_split = false;
                 self.fresh = Vec::new();
                 self.fresh_due = None;
                 return Some(To::Everyone);
@@ -66,6 +69,7 @@ impl Updates {
         }
         if self.fresh_due.is_some_and(|due| due <= now) {
             self.fresh_due = None;
+            self.is_split |= self.last.is_none_or(|(told, _)| told != counts);
             return Some(To::Only(mem::take(&mut self.fresh)));
         }
         None
@@ -122,6 +126,17 @@ mod tests {
         updates.changed(&members(2), then, SECOND);
 
         assert_eq!(updates.take(members(1), then + SECOND), None);
+    }
+
+    #[test]
+    fn who_came_in_between_is_told_also_that_all_is_as_it_was() {
+        let (mut updates, then) = told(members(1));
+        updates.joined(7.into(), then);
+        updates.changed(&members(2), then, SECOND);
+        assert_eq!(updates.take(members(2), then + SOON), Some(To::Only(vec![7.into()])));
+        updates.changed(&members(1), then + SOON, SECOND);
+
+        assert_eq!(updates.take(members(1), then + SECOND), Some(To::Everyone));
     }
 
     #[test]

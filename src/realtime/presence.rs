@@ -42,8 +42,9 @@ impl Members {
         self.bytes
     }
 
-    pub fn contains(&self, connection: ConnectionId, client_id: &Arc<str>) -> bool {
-        self.members.contains_key(&(connection, Arc::clone(client_id)))
+    /// Bytes of what a member keeps here; `None` if it is not one.
+    pub fn bytes_of(&self, connection: ConnectionId, client_id: &Arc<str>) -> Option<usize> {
+        self.members.get(&(connection, Arc::clone(client_id))).map(|member| member.item.size())
     }
 
     /// True if the member is there just so: it was repeated by a client that came back.
@@ -55,17 +56,17 @@ impl Members {
     /// Puts a member in, or in the place of what it was.
     pub fn put(&mut self, item: &PresenceItem, heard: (u64, usize)) {
         let item = PresenceItem { action: PresenceAction::Present, ..item.clone() };
-        self.bytes += item.payload.size();
+        self.bytes += item.size();
         let who = (item.connection, Arc::clone(&item.client_id));
         if let Some(old) = self.members.insert(who, Member { item, heard, leaves_at: None }) {
-            self.bytes -= old.item.payload.size();
+            self.bytes -= old.item.size();
         }
     }
 
     /// Takes a member out, as it last was.
     pub fn remove(&mut self, connection: ConnectionId, client_id: &Arc<str>) -> Option<PresenceItem> {
         let member = self.members.remove(&(connection, Arc::clone(client_id)))?;
-        self.bytes -= member.item.payload.size();
+        self.bytes -= member.item.size();
         Some(member.item)
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,7 +13,15 @@ use super::serial::Serial;
 /// How long, how many and how much of a room is kept (ably-chat.md, section 3.9).
 const KEPT_FOR: Duration = Duration::from_secs(120);
 const MOST: usize = 4_000;
-const MOST_BYTES: usize = 1024 * 1024;
+const MOST_BYTES: usize = 3 * 1024 * 1024;
+/// An event is kept as it is, and rendered in both formats.
+const COPIES: usize = 3;
+/// What all rooms of a node keep together; beyond it a busy one keeps little.
+const NODE_BYTES: usize = 256 * 1024 * 1024;
+const LITTLE: usize = 64 * 1024;
+
+/// Bytes that all rooms keep.
+pub type Kept = Arc<AtomicUsize>;
 
 /// The last events of a room, each with its place in the room's order.
 #[derive(Debug)]
@@ -20,12 +29,13 @@ pub struct Replay {
     /// Everything after this one is still here.
     floor: Serial,
     head: Serial,
-    kept: VecDeque<Kept>,
+    events: VecDeque<Past>,
     bytes: usize,
+    of_node: Kept,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Past {
     serial: Serial,
     at: Instant,
     told: Arc<Told>,
@@ -34,8 +44,8 @@ struct Kept {
 
 impl Replay {
     /// A room's memory, which begins at `first`.
-    pub fn new(first: Serial) -> Self {
-        Self { floor: first, head: first, kept: VecDeque::new(), bytes: 0 }
+    pub fn new(first: Serial, of_node: Kept) -> Self {
+        Self { floor: first, head: first, events: VecDeque::new(), bytes: 0, of_node }
     }
 
     /// The place of the last event.
@@ -45,11 +55,13 @@ impl Replay {
 
     /// Keeps an event, which comes after all others, and lets go of what is too old or too much.
     pub fn push(&mut self, serial: Serial, at: Instant, told: Arc<Told>) {
-        let size = told.size();
+        let size = COPIES * told.size();
         self.head = serial;
         self.bytes += size;
-        self.kept.push_back(Kept { serial, at, told, size });
-        while self.kept.len() > MOST || self.bytes > MOST_BYTES {
+        let of_node = self.of_node.fetch_add(size, Ordering::Relaxed) + size;
+        self.events.push_back(Past { serial, at, told, size });
+        let most_bytes = if of_node > NODE_BYTES { LITTLE } else { MOST_BYTES };
+        while self.events.len() > MOST || self.bytes > most_bytes {
             self.drop_oldest();
         }
         self.trim(at);
@@ -57,26 +69,38 @@ impl Replay {
 
     /// Lets go of what is too old.
     pub fn trim(&mut self, now: Instant) {
-        while self.kept.front().is_some_and(|kept| now.duration_since(kept.at) > KEPT_FOR) {
+        while self.events.front().is_some_and(|kept| now.duration_since(kept.at) > KEPT_FOR) {
             self.drop_oldest();
         }
+    }
+
+    /// When the oldest event is too old.
+    pub fn trim_at(&self) -> Option<Instant> {
+        self.events.front().map(|kept| kept.at + KEPT_FOR + Duration::from_millis(1))
     }
 
     /// Everything that came after `serial`, unless some of it is gone.
     pub fn since(&self, serial: Serial) -> Option<impl Iterator<Item = &Arc<Told>>> {
         let is_covered = (self.floor..=self.head).contains(&serial);
-        let start = self.kept.partition_point(|kept| kept.serial <= serial);
-        is_covered.then(|| self.kept.range(start..).map(|kept| &kept.told))
+        let start = self.events.partition_point(|kept| kept.serial <= serial);
+        is_covered.then(|| self.events.range(start..).map(|kept| &kept.told))
     }
 
     fn drop_oldest(&mut self) {
-        if let Some(kept) = self.kept.pop_front() {
+        if let Some(kept) = self.events.pop_front() {
             self.floor = kept.serial;
             self.bytes -= kept.size;
+            self.of_node.fetch_sub(kept.size, Ordering::Relaxed);
         }
-        if self.kept.is_empty() {
-            self.kept = VecDeque::new(); // its memory, too
+        if self.events.is_empty() {
+            self.events = VecDeque::new(); // its memory, too
         }
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        self.of_node.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -97,7 +121,7 @@ mod tests {
     #[test]
     fn what_came_after_a_serial_is_told_in_order() {
         let first = Serial::first(1);
-        let mut replay = Replay::new(first);
+        let mut replay = Replay::new(first, Kept::default());
         let now = Instant::now();
         let (second, third) = (first.next(2), first.next(3));
         replay.push(second, now, told("a"));
@@ -111,7 +135,7 @@ mod tests {
     #[test]
     fn what_is_older_than_two_minutes_is_not_promised() {
         let first = Serial::first(1);
-        let mut replay = Replay::new(first);
+        let mut replay = Replay::new(first, Kept::default());
         let now = Instant::now();
         replay.push(first.next(2), now, told("a"));
         replay.trim(now + KEPT_FOR + Duration::from_millis(1));
@@ -123,7 +147,7 @@ mod tests {
     #[test]
     fn a_busy_room_keeps_as_much_as_it_may() {
         let first = Serial::first(1);
-        let mut replay = Replay::new(first);
+        let mut replay = Replay::new(first, Kept::default());
         let text = "x".repeat(60_000);
         for n in 2..40 {
             replay.push(replay.head().next(n), Instant::now(), told(&text));
@@ -131,5 +155,20 @@ mod tests {
 
         assert!(replay.bytes <= MOST_BYTES);
         assert!(replay.since(first).is_none());
+    }
+
+    #[test]
+    fn on_a_node_that_keeps_much_a_room_keeps_little() {
+        let of_node = Kept::default();
+        of_node.store(NODE_BYTES, Ordering::Relaxed);
+        let first = Serial::first(1);
+        let mut replay = Replay::new(first, Arc::clone(&of_node));
+        for n in 2..40 {
+            replay.push(replay.head().next(n), Instant::now(), told(&"x".repeat(6_000)));
+        }
+
+        assert!(replay.bytes <= LITTLE);
+        drop(replay);
+        assert_eq!(of_node.load(Ordering::Relaxed), NODE_BYTES);
     }
 }

@@ -33,18 +33,24 @@ impl Schedule {
         }
     }
 
-    /// The next channel whose time has come.
-    pub fn pop(&self, now: Instant) -> Option<Arc<Channel>> {
+    /// The next channel whose time has come, and when that was.
+    pub fn pop(&self, now: Instant) -> Option<(Instant, Arc<Channel>)> {
         let mut due = self.lock();
         if due.peek().is_none_or(|Reverse(first)| first.at > now) {
             return None;
         }
-        due.pop().map(|Reverse(first)| first.channel)
+        due.pop().map(|Reverse(first)| (first.at, first.channel))
     }
 
     /// When the first one is due.
     pub fn first(&self) -> Option<Instant> {
         self.lock().peek().map(|Reverse(first)| first.at)
+    }
+
+    /// How many entries there are.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.lock().len()
     }
 
     /// Has whoever waits look again what is due first.

@@ -46,6 +46,11 @@ impl Serial {
         Self { millis, counter: 0 }
     }
 
+    /// Its time.
+    pub fn millis(self) -> u64 {
+        self.millis
+    }
+
     /// The next one at `millis`: later than this one, whatever the clock says.
     pub fn next(self, millis: u64) -> Self {
         if millis > self.millis {

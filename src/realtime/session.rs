@@ -44,7 +44,8 @@ pub struct Attach<'a> {
 /// What came of going into a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attaching {
-    Done,
+    /// It is told of so many members.
+    Done(usize),
     /// The room was changed since it was read who may enter: read again.
     Overtaken,
 }
@@ -52,7 +53,6 @@ pub enum Attaching {
 /// A message as its client sends it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewMessage {
-    pub id: Option<String>,
     pub client_id: Option<String>,
     pub name: Option<String>,
     pub payload: Payload,
@@ -99,6 +99,8 @@ pub enum Refusal {
     Malformed(Cow<'static, str>),
 }
 
+/// The longest name of a client, in bytes.
+pub const LONGEST_CLIENT_ID: usize = 512;
 /// What the service says itself; nobody else may.
 const RESERVED: &str = "[meta]";
 
@@ -131,7 +133,7 @@ impl Session {
         let max = self.hub.limits.rooms_per_connection;
         let mut state = self.connection.state();
         if state.transport != self.transport {
-            return Ok(Attaching::Done); // another transport goes on for it
+            return Ok(Attaching::Done(0)); // another transport goes on for it
         }
         if !state.channels.contains_key(attach.channel) && state.channels.len() >= max {
             // Those that it was made to leave do not count.
@@ -148,7 +150,7 @@ impl Session {
             }
             channel.attach(&self.hub, self.connection.id, &self.outbox, attach, echo)
         });
-        if attaching == Attaching::Done {
+        if attaching != Attaching::Overtaken {
             state.channels.insert(Arc::clone(channel.name()), channel);
         } else {
             self.hub.let_go(&channel); // unless others are there
@@ -172,13 +174,14 @@ impl Session {
         self.outbox.forget_occupancy(channel);
     }
 
-    /// Takes from each attachment what `may` says is not granted any more; gives the channels where nothing is left.
-    pub fn regrant(&self, may: impl Fn(&str) -> Modes) -> Vec<Arc<str>> {
+    /// Takes from each attachment what `may` says is not granted any more: modes, and the updates of
+    /// occupancy. Gives the channels where nothing is left.
+    pub fn regrant(&self, may: impl Fn(&str) -> (Modes, bool)) -> Vec<Arc<str>> {
         let mut state = self.connection.state();
         let mut lost = Vec::new();
         state.channels.retain(|name, channel| {
-            let modes = may(name);
-            let stays = channel.regrant(&self.hub, self.connection.id, modes);
+            let (modes, occupancy) = may(name);
+            let stays = channel.regrant(&self.hub, self.connection.id, modes, occupancy);
             if !stays {
                 channel.detach(&self.hub, self.connection.id);
                 lost.push(Arc::clone(name));
@@ -192,7 +195,10 @@ impl Session {
     pub fn publish(&self, serial: u64, channel: &str, mut messages: Vec<NewMessage>, claim: Option<&str>) -> Answer {
         self.connection.once(serial, || {
             let limits = &self.hub.limits;
-            let size = |m: &NewMessage| m.payload.size() + m.name.as_ref().map_or(0, String::len);
+            let size = |m: &NewMessage| {
+                let names = [&m.name, &m.client_id].into_iter().flatten().map(String::len).sum::<usize>();
+                m.payload.size() + names
+            };
             check_size(messages.iter().map(size).sum(), limits)?;
             if messages.iter().any(|m| m.name.as_ref().is_some_and(|name| name.starts_with(RESERVED))) {
                 return Err(Refusal::Malformed("names that begin with [meta] are the service's own".into()));
@@ -211,13 +217,15 @@ impl Session {
     /// Changes who is present.
     pub fn presence(&self, serial: u64, channel: &str, mut items: Vec<NewPresence>, claim: Option<&str>) -> Answer {
         self.connection.once(serial, || {
-            check_size(items.iter().map(|item| item.payload.size()).sum(), &self.hub.limits)?;
+            let size = |item: &NewPresence| item.payload.size() + item.client_id.as_ref().map_or(0, String::len);
+            check_size(items.iter().map(size).sum(), &self.hub.limits)?;
             for item in &mut items {
                 stamp_claim(&mut item.payload, claim);
             }
             let speaker = |item: &NewPresence| self.speaker(item.client_id.as_deref())?.ok_or(Refusal::NoClientId);
             let client_ids = items.iter().map(speaker).collect::<Result<Vec<_>, _>>()?;
-            self.check_rate(items.len())?;
+            // To leave is always free.
+            self.check_rate(items.iter().filter(|item| item.action != PresenceAction::Leave).count())?;
             let channel = self.channel(channel)?;
             channel.presence(&self.hub, self.connection.id, serial, items.into_iter().zip(client_ids).collect())
         })
@@ -240,6 +248,9 @@ impl Session {
     fn speaker(&self, named: Option<&str>) -> Result<Option<Arc<str>>, Refusal> {
         match (&self.connection.owner.identity, named) {
             (_, Some("*" | "")) => Err(Refusal::OtherClientId),
+            (_, Some(named)) if named.len() > LONGEST_CLIENT_ID => {
+                Err(Refusal::Malformed(format!("a client id has at most {LONGEST_CLIENT_ID} bytes").into()))
+            }
             (Identity::Client(id), None) => Ok(Some(Arc::clone(id))),
             (Identity::Client(id), Some(named)) if **id == *named => Ok(Some(Arc::clone(id))),
             (Identity::Anyone, Some(named)) => Ok(Some(named.into())),
@@ -269,7 +280,7 @@ impl Drop for Session {
         let leaves_at = now + state.grace;
         state.channels.values().for_each(|channel| channel.lose(&self.hub, self.connection.id, leaves_at));
         drop(state);
-        self.hub.park(self.connection.id, self.transport, now);
+        self.hub.park(self.connection.id, now);
     }
 }
 

@@ -27,6 +27,7 @@ OPERATIONS = {
         "rooms_create",
         "rooms_delete",
         "rooms_get",
+        "rooms_get_occupancy",
         "rooms_list",
         "rooms_update",
     },
