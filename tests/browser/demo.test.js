@@ -100,6 +100,24 @@ test("a member whom a backend makes leave is gone from every tab", async () => {
   assert.deepEqual(complaints, []);
 });
 
+test("who is there is shown again when a connection broke off and came back", async () => {
+  const { page: ann, tab, complaints } = browser;
+  const sockets = [];
+  await ann.routeWebSocket("**", (socket) => sockets.push([socket, socket.connectToServer()]));
+  await attach(ann, "ann", "again");
+  const bob = await attach(await tab(), "bob", "again");
+  await bob.getByRole("button", { name: "Enter" }).click();
+  await shows(ann, 2, ["bob"]);
+
+  for (const side of sockets[0]) await side.close();
+  while (sockets.length < 2) await setTimeout(20);
+
+  await ann.locator("#connection-status", { hasText: /^connected$/ }).waitFor();
+  await shows(ann, 2, ["bob"]);
+  assert.ok(await ann.locator("#error").isHidden());
+  assert.deepEqual(complaints, []);
+});
+
 test("another name and another room can be gone to", async () => {
   const { page, complaints } = browser;
   await attach(page, "ann", "here");

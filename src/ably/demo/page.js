@@ -25,6 +25,8 @@ function options(name) {
 
 let client; // of the room that is shown
 let room;
+let wish; // what was asked for last
+let problem; // with it
 
 async function attach(name, roomName) {
   client?.close();
@@ -37,11 +39,13 @@ async function attach(name, roomName) {
   const found = await chat.rooms.get(roomName, { occupancy: { enableEvents: true } });
   if (own !== client) return; // somebody was quicker, with another room
   room = found;
-  room.onStatusChange(() => room === found && show());
+  room.onStatusChange(({ current }) => {
+    if (room === found) show();
+    if (room === found && current === "attached") showMembers();
+  });
   room.occupancy.subscribe(() => room === found && show());
   room.presence.subscribe(() => room === found && showMembers());
-  await room.attach();
-  await showMembers();
+  await found.attach();
   const counted = await found.occupancy.get();
   // What came in the meantime is newer.
   if (room === found && !room.occupancy.current) by("viewer-count").textContent = counted.connections;
@@ -53,7 +57,10 @@ function show() {
   const isAttached = room?.status === "attached";
   by("connection-status").textContent = state;
   by("room-status").textContent = room?.status ?? "none";
-  showError(room?.error ?? errorReason);
+  // What was overcome is not told.
+  const error = (state !== "connected" && errorReason) || (!isAttached && room?.error) || problem;
+  by("error").hidden = !error;
+  by("error").textContent = error ? `${error.message} (${error.code ?? error.name})` : "";
   if (!isAttached) by("members").replaceChildren();
   if (!isAttached) by("viewer-count").textContent = "–";
   else if (room.occupancy.current) by("viewer-count").textContent = room.occupancy.current.connections;
@@ -62,7 +69,7 @@ function show() {
 
 async function showMembers() {
   const shown = room;
-  const members = await shown.presence.get();
+  const members = await shown.presence.get().catch(() => []); // it is not attached any more
   if (shown !== room || shown.status !== "attached") return;
   const isOwn = (member) => member.connectionId === client.connection.id;
   const line = (member) => {
@@ -74,17 +81,20 @@ async function showMembers() {
   by("members").replaceChildren(...members.map(line));
 }
 
-function showError(error) {
-  by("error").hidden = !error;
-  by("error").textContent = error ? `${error.message} (${error.code ?? error.name})` : "";
+async function ask(what) {
+  [wish, problem] = [what, undefined];
+  const error = await what().then(() => undefined, (error) => error);
+  if (wish === what) problem = error;
+  show();
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  attach(form.elements.name.value.trim(), form.elements.room.value.trim()).catch(showError);
+  const value = (name) => form.elements[name].value.trim();
+  ask(() => attach(value("name"), value("room")));
 });
-by("enter").addEventListener("click", () => room.presence.enter().catch(showError));
-by("leave").addEventListener("click", () => room.presence.leave().catch(showError));
+by("enter").addEventListener("click", () => ask(() => room.presence.enter()));
+by("leave").addEventListener("click", () => ask(() => room.presence.leave()));
 
 const asked = new URLSearchParams(location.search);
 form.elements.name.value = asked.get("name") ?? `guest-${Math.floor(Math.random() * 10_000)}`;
