@@ -25,7 +25,10 @@ async function attach(page, name, room) {
   return page;
 }
 
-/** Waits until a tab shows these viewers and members, or fails with what it shows. */
+/**
+ * Waits until a tab shows these viewers and members, or fails with what it shows. A member whose tab was closed
+ * before it could say so is there for another 15 s.
+ */
 async function shows(page, count, members) {
   const wanted = { count: String(count), members };
   const shown = () =>
@@ -33,7 +36,7 @@ async function shows(page, count, members) {
       count: document.getElementById("viewer-count").textContent,
       members: [...document.querySelectorAll("#members li")].map((item) => item.textContent),
     }));
-  const until = Date.now() + 10_000;
+  const until = Date.now() + 30_000;
   while (!isDeepStrictEqual(await shown(), wanted) && Date.now() < until) await setTimeout(20);
   assert.deepEqual(await shown(), wanted);
 }
