@@ -1,13 +1,12 @@
 //! A load that costs little: a connection a task, kept alive, one request after the other, in one thread.
 
-use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::exchange::exchange;
 use crate::processes::Service;
 use crate::{CONNECTIONS, SECONDS};
 
@@ -47,8 +46,8 @@ pub async fn run(service: &Service, requests: Vec<Vec<u8>>) -> Run {
             let request = &requests[next.fetch_add(1, Ordering::Relaxed) % requests.len()];
             let sent = Instant::now();
             match exchange(&mut stream, request, &mut buffer).await {
-                Ok(true) => micros.push(sent.elapsed().as_micros() as u32),
-                Ok(false) => failed += 1,
+                Ok((true, _)) => micros.push(sent.elapsed().as_micros() as u32),
+                Ok((false, _)) => failed += 1,
                 Err(_) => return (micros, failed + 1),
             }
         }
@@ -60,27 +59,4 @@ pub async fn run(service: &Service, requests: Vec<Vec<u8>>) -> Run {
     micros.sort_unstable();
     let came_round = next.load(Ordering::Relaxed) > requests.len();
     Run { micros, failed: runs.iter().map(|(_, failed)| failed).sum(), came_round, took }
-}
-
-/// True if the answer is a 2xx.
-async fn exchange(stream: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> io::Result<bool> {
-    stream.write_all(request).await?;
-    buffer.clear();
-    let head = loop {
-        if stream.read_buf(buffer).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if let Some(at) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
-            break at + 4;
-        }
-    };
-    let text = String::from_utf8_lossy(&buffer[..head]).to_ascii_lowercase();
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok());
-    let whole = head + length.unwrap_or(0);
-    while buffer.len() < whole {
-        if stream.read_buf(buffer).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
-    Ok(text.starts_with("http/1.1 2"))
 }

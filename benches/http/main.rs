@@ -1,14 +1,19 @@
 //! How fast the service is, beside what its database does with the same SQL and nothing in front (design, section 7).
-//! Run by `script/bench`; prints one table.
+//! Run by `script/bench http`; prints one table.
 
+#[path = "../shared/exchange.rs"]
+mod exchange;
 mod load;
+mod postgres;
+#[path = "../shared/processes.rs"]
 mod processes;
 mod requests;
 
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use processes::{Postgres, Service, pgbench};
+use postgres::{Postgres, pgbench};
+use processes::Service;
 use requests::Operation;
 
 /// As many connections to the service as pgbench has to the database.
@@ -27,14 +32,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let postgres = Postgres::start(folder.path())?;
     let service = Service::start(folder.path(), Some(&postgres.url))?;
     let resource = runtime.block_on(requests::fill(&postgres.url))?;
-    let idle = service.resident_kib()?;
+    let idle = service.memory_kib("VmRSS")?;
 
     println!("{CONNECTIONS} connections, {ROOMS} rooms, {SECONDS} s a run; requests a second\n");
     println!("operation            service   pgbench    ratio   p50 ms   p99 ms");
     let mut failures = BTreeMap::new();
     for operation in Operation::ALL {
         let before = pgbench(&postgres.url, operation, resource)?;
-        let requests = requests::signed(operation, &service);
+        let requests = requests::signed(operation, &service)?;
         let run = runtime.block_on(load::run(&service, requests));
         let after = pgbench(&postgres.url, operation, resource)?;
         let limit = (before + after) / 2.0;
@@ -55,6 +60,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("\nstart to ready on a folder that is there   {ready:.2} s");
     println!("resident, idle                             {:.1} MiB", idle as f64 / 1024.0);
-    println!("resident, after the load                   {:.1} MiB", service.resident_kib()? as f64 / 1024.0);
+    println!("resident, after the load                   {:.1} MiB", service.memory_kib("VmRSS")? as f64 / 1024.0);
     if failures.is_empty() { Ok(()) } else { Err(format!("not to be trusted: {failures:?}").into()) }
 }

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::ROOMS;
-use crate::processes::Service;
+use crate::processes::{Result, Service};
 
 /// What is measured; the name is also that of its file in `benches/pgbench`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Operation {
 }
 
 /// Fills the database with rooms, and gives the resource that has them.
-pub async fn fill(url: &str) -> Result<Uuid, Box<dyn std::error::Error>> {
+pub async fn fill(url: &str) -> Result<Uuid> {
     let pool = pool::pool(pool::options_from_url(url)?);
     let resource = sqlx::query_scalar("SELECT id FROM resources").fetch_one(&pool).await?;
     // In parts, as a statement may take 5 s.
@@ -74,13 +74,13 @@ pub async fn fill(url: &str) -> Result<Uuid, Box<dyn std::error::Error>> {
 }
 
 /// Whole requests, each different where it writes.
-pub fn signed(operation: Operation, service: &Service) -> Vec<Vec<u8>> {
-    let key = STANDARD.decode(&service.access_key).unwrap_or_default();
+pub fn signed(operation: Operation, service: &Service) -> Result<Vec<Vec<u8>>> {
+    let key = STANDARD.decode(service.says("accessKey")?)?;
     let mac = Hmac::<Sha256>::new_from_slice(&key).unwrap_or_else(|_| unreachable!("any length will do"));
     let date = httpdate::fmt_http_date(Clock::system().now().into());
     let room = |n: usize| FIRST_ROOM + (n as i64 * 7_919) % ROOMS;
     let user = || format!("8:acs:11111111-2222-3333-4444-555555555555_{}", Uuid::new_v4());
-    (0..operation.count())
+    let requests = (0..operation.count())
         .map(|n| {
             let (method, path, body, more) = match operation {
                 Operation::Get => ("GET", format!("/rooms/{}", room(n)), String::new(), String::new()),
@@ -117,5 +117,6 @@ pub fn signed(operation: Operation, service: &Service) -> Vec<Vec<u8>> {
             )
             .into_bytes()
         })
-        .collect()
+        .collect();
+    Ok(requests)
 }

@@ -2,6 +2,7 @@
 
 mod database;
 mod health;
+pub mod open_files;
 mod serve;
 
 use std::ffi::OsString;

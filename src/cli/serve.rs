@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::database::Database;
-use super::{data_dir, grace, say, start_log, stop_on_signal};
+use super::{data_dir, grace, open_files, say, start_log, stop_on_signal};
 use crate::ably::Demo;
 use crate::acs::PublicHost;
 use crate::app::{self, Listeners, Settings};
@@ -36,6 +36,10 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let data_dir = data_dir(&args.database.folders)?;
     start_log(&args.log)?;
     let stop = stop_on_signal()?;
+    match open_files::raise() {
+        Ok(most) => tracing::debug!(most, "files that may be open"),
+        Err(error) => tracing::warn!(%error, "the limit of open files stays as it is"),
+    }
 
     // A port that is taken is told before a database is made.
     let http = bind(args.listen, "--listen")?;

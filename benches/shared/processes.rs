@@ -1,4 +1,4 @@
-//! The service and its Postgres in processes of their own, with the settings of production; and pgbench.
+//! The service in a process of its own, with the settings of production.
 
 use std::error::Error;
 use std::fs::{self, Permissions};
@@ -12,16 +12,16 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use uuid::Uuid;
 
-use crate::requests::Operation;
-use crate::{CONNECTIONS, ROOMS, SECONDS};
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+/// Of its log only what went wrong is of interest here; requests have their spans all the same, as in production.
+const LOG: &str = "warn,roomkeeper::http::request_span=info";
 
-fn roomkeeper(data_dir: &Path) -> Command {
+/// The binary, and where it keeps what it has.
+pub fn roomkeeper(data_dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roomkeeper"));
-    command.env("ROOMKEEPER_DATA_DIR", data_dir).env("ROOMKEEPER_LOG", "warn");
+    command.env("ROOMKEEPER_DATA_DIR", data_dir).env("ROOMKEEPER_LOG", LOG);
     command.env("ROOMKEEPER_LISTEN", "127.0.0.1:0").env("ROOMKEEPER_TLS_LISTEN", "off");
     command.env("ROOMKEEPER_SWEEP_INTERVAL", "off").stdout(Stdio::piped());
     command
@@ -33,11 +33,11 @@ pub fn open_to_all(folder: &Path) -> Result<()> {
 }
 
 /// A process that is ended when this is dropped.
-struct Process(Child);
+pub struct Process(Child);
 
 impl Process {
     /// Starts it and waits for its first line, which says that it is ready.
-    fn start(mut command: Command) -> Result<(Self, String)> {
+    pub fn start(mut command: Command) -> Result<(Self, String)> {
         let mut child = command.spawn()?;
         let stdout = child.stdout.take().ok_or("no stdout")?;
         let process = Self(child);
@@ -54,25 +54,10 @@ impl Drop for Process {
     }
 }
 
-/// A private cluster of its own, as the service runs one.
-pub struct Postgres {
-    pub url: String,
-    _process: Process,
-}
-
-impl Postgres {
-    pub fn start(folder: &Path) -> Result<Self> {
-        let mut command = roomkeeper(&folder.join("postgres"));
-        command.arg("postgres");
-        let (process, url) = Process::start(command)?;
-        Ok(Self { url, _process: process })
-    }
-}
-
 /// The service, on a database that is named or its own.
 pub struct Service {
     pub address: SocketAddr,
-    pub access_key: String,
+    endpoint: Value,
     process: Process,
 }
 
@@ -85,17 +70,27 @@ impl Service {
         }
         let (process, _) = Process::start(command)?;
         let endpoint: Value = serde_json::from_slice(&fs::read(data_dir.join("endpoint.json"))?)?;
-        let text = |name: &str| endpoint[name].as_str().map(str::to_owned).ok_or("an endpoint.json of another form");
-        let http = text("http")?;
-        let address = http.strip_prefix("http://").unwrap_or(&http).parse()?;
-        Ok(Self { address, access_key: text("accessKey")?, process })
+        let http = endpoint["http"].as_str().ok_or("an endpoint.json of another form")?;
+        let address = http.strip_prefix("http://").unwrap_or(http).parse()?;
+        Ok(Self { address, endpoint, process })
     }
 
-    /// Its resident memory.
-    pub fn resident_kib(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.0.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        Ok(line.split_whitespace().next().unwrap_or_default().parse()?)
+    /// What its endpoint.json says.
+    pub fn says(&self, name: &str) -> Result<&str> {
+        Ok(self.endpoint[name].as_str().ok_or_else(|| format!("no {name} in endpoint.json"))?)
+    }
+
+    /// Its memory, by the name that /proc has for a kind of it: `VmRSS` is all that is resident.
+    pub fn memory_kib(&self, name: &str) -> Result<u64> {
+        let status = fs::read_to_string(self.proc("status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let size = line.and_then(|line| line.split_whitespace().next()).ok_or_else(|| format!("no {name}"))?;
+        Ok(size.parse()?)
+    }
+
+    /// The path of a file of /proc about it.
+    pub fn proc(&self, name: &str) -> String {
+        format!("/proc/{}/{name}", self.process.0.id())
     }
 }
 
@@ -111,19 +106,4 @@ pub fn starts(folder: &Path, times: usize) -> Result<f64> {
     }
     took.sort_by(f64::total_cmp);
     Ok(took[times / 2])
-}
-
-/// Transactions a second of the operation's SQL, prepared, on as many connections.
-pub fn pgbench(url: &str, operation: Operation, resource: Uuid) -> Result<f64> {
-    let script =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/pgbench").join(operation.name()).with_extension("sql");
-    let mut command = Command::new("pgbench");
-    command.args(["--no-vacuum", "--protocol=prepared", "--file"]).arg(script);
-    command.arg(format!("--client={CONNECTIONS}")).arg("--jobs=2").arg(format!("--time={SECONDS}"));
-    command.arg(format!("--define=resource={resource}")).arg(format!("--define=rooms={ROOMS}")).arg(url);
-    let output = command.output()?;
-    let text = String::from_utf8(output.stdout)?;
-    let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")).and_then(|rest| rest.split(' ').next());
-    let tps = tps.ok_or_else(|| format!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr)))?;
-    Ok(tps.parse()?)
 }
