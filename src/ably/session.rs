@@ -76,7 +76,8 @@ impl Client {
             action::ATTACH => return self.attach(&frame).await,
             action::DETACH => self.detach(&frame),
             action::MESSAGE | action::PRESENCE => return self.say_in_room(frame),
-            action::AUTH => return self.renew(frame).await,
+            // On its own heap, as it is rare and large: each socket would keep room for it.
+            action::AUTH => return Box::pin(self.renew(frame)).await,
             other => {
                 // What is not served yet is refused where a client waits for it, and else let be.
                 if let Some(serial) = frame.msg_serial {

@@ -39,6 +39,8 @@ const BEFORE_OCCUPANCY: Duration = Duration::from_millis(10);
 const AFTER_OCCUPANCY: Duration = Duration::from_millis(5);
 /// A client's own frame, such as an ACK, behind more than its own echo comes so much later, for the same reason.
 const APART: Duration = Duration::from_millis(2);
+/// So much is handed over before it is written out: what the transport's buffer grew to, it keeps.
+const AT_ONCE: usize = 4096;
 /// How long before its end a token's renewal is asked for.
 const RENEW_BEFORE: Duration = Duration::from_secs(30);
 /// So many bytes cost as much as a frame.
@@ -106,6 +108,8 @@ type Rate = RateLimiter<NotKeyed, InMemoryState, DefaultClock>;
 struct Socket {
     socket: actix_ws::Session,
     format: Format,
+    /// Bytes handed over since all was last written out, at most.
+    unwritten: usize,
     /// Frames of channels written lately.
     crowd: u32,
     crowd_ends: Instant,
@@ -113,10 +117,15 @@ struct Socket {
 
 impl Socket {
     fn new(socket: actix_ws::Session, format: Format) -> Self {
-        Self { socket, format, crowd: 0, crowd_ends: Instant::now() }
+        Self { socket, format, unwritten: 0, crowd: 0, crowd_ends: Instant::now() }
     }
 
     async fn write(&mut self, frame: Bytes) -> Result<(), Closed> {
+        if self.unwritten + frame.len() > AT_ONCE {
+            self.unwritten = 0;
+            tokio::task::yield_now().await; // the transport writes meanwhile
+        }
+        self.unwritten += frame.len();
         match self.format {
             Format::MessagePack => self.socket.binary(frame).await,
             // JSON is UTF-8; nothing else comes here.
@@ -176,7 +185,8 @@ async fn serve(
     ably: Ably,
     place: Option<Place>,
 ) {
-    let opened = open(&wish, &state, &ably, place).await;
+    // On its own heap, and let go of: what asks the database is ten times as large as what stays with a socket.
+    let opened = Box::pin(open(&wish, &state, &ably, place)).await;
     let (session, credential, refused) = match opened {
         Ok(opened) => opened,
         Err(Denied::Refused(error)) => {
