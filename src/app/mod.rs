@@ -106,6 +106,7 @@ pub fn serve(
             .wrap(TracingLogger::<RequestSpan>::new())
     })
     .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+    .tcp_nodelay(true) // else a frame waits until the client has acknowledged the one before, 40 ms
     .shutdown_timeout(DRAIN_SECONDS)
     .shutdown_signal(stop.cancelled_owned())
     .listen(listeners.http)?;
