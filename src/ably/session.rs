@@ -73,7 +73,8 @@ impl Client {
             }
             action::CLOSE => return Next::Close,
             action::DISCONNECT => return Next::Drop,
-            action::ATTACH => return self.attach(&frame).await,
+            // On its own heap: it may ask the database, which takes more than all the rest of a socket.
+            action::ATTACH => return Box::pin(self.attach(&frame)).await,
             action::DETACH => self.detach(&frame),
             action::MESSAGE | action::PRESENCE => return self.say_in_room(frame),
             // On its own heap, as it is rare and large: each socket would keep room for it.

@@ -1,0 +1,54 @@
+//! When something is to be done on a socket that nobody asks for.
+
+use super::*;
+
+/// When something is to be done that nobody asks for.
+pub struct Times {
+    idle: Duration,
+    pub heard: Instant,
+    pub wrote: Instant,
+    pub renew: Option<Instant>,
+    pub expires: Option<Instant>,
+}
+
+impl Times {
+    pub fn new(idle: Duration, expires_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Self {
+        let start = Instant::now();
+        let mut times = Self { idle, heard: start, wrote: start, renew: None, expires: None };
+        times.expire(expires_at, now);
+        times
+    }
+
+    pub fn expire(&mut self, expires_at: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+        let left = expires_at.map(|at| (at - now).to_std().unwrap_or_default());
+        let start = Instant::now();
+        // Of a short life the last third is for the renewal. A time too far to count to never comes.
+        self.renew = left.and_then(|left| start.checked_add(left - RENEW_BEFORE.min(left / 3)));
+        self.expires = left.and_then(|left| start.checked_add(left));
+    }
+
+    pub fn keep_alive(&self) -> Instant {
+        self.wrote + self.idle.min(PINGED).mul_f64(0.8)
+    }
+
+    pub fn silent(&self) -> Instant {
+        self.heard + self.patience()
+    }
+
+    /// How long a client may say nothing, or take nothing.
+    pub fn patience(&self) -> Duration {
+        2 * self.idle.min(PINGED)
+    }
+
+    pub async fn expired(&self) {
+        match self.expires {
+            Some(at) => sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    pub fn next(&self) -> Instant {
+        let token = self.renew.into_iter().chain(self.expires);
+        token.chain([self.keep_alive(), self.silent()]).min().unwrap_or(self.heard)
+    }
+}

@@ -1,0 +1,110 @@
+//! What those who are in a channel say there.
+
+use super::*;
+
+impl Channel {
+    /// Tells everyone here what `connection` says.
+    pub fn publish(
+        self: &Arc<Self>,
+        hub: &Hub,
+        connection: ConnectionId,
+        frame: u64,
+        messages: Vec<(NewMessage, Option<Arc<str>>)>,
+    ) -> Answer {
+        let mut state = self.lock();
+        state.check(connection, Modes::PUBLISH, "publish")?;
+        state.check_rate(hub, messages.len())?;
+        let id = format!("{connection}:{frame}");
+        let messages = messages.into_iter().enumerate().map(|(index, (new, client_id))| {
+            let id = format!("{id}:{index}");
+            Message { id, client_id, name: new.name, payload: new.payload, serial: None }
+        });
+        // What is ephemeral has no place in the room's order, and is not told to who comes back.
+        let (lasting, ephemeral): (Vec<_>, Vec<_>) = messages.enumerate().partition(|(_, m)| !is_ephemeral(m));
+        let mut serials = vec![None; lasting.len() + ephemeral.len()];
+        let event = |serial, messages| Event::Messages { from: connection, id: id.clone(), serial, messages };
+        if !lasting.is_empty() {
+            let (serial, text) = state.next_serial(hub);
+            let with_serial = |(place, (index, message)): (usize, (usize, Message))| {
+                let serial = format!("{text}:{place:03}");
+                serials[index] = Some(serial.clone());
+                Message { serial: Some(serial), ..message }
+            };
+            let messages = lasting.into_iter().enumerate().map(with_serial).collect();
+            let told = self.told(hub, event(Some(text.clone()), messages));
+            state.replay.push(serial, Instant::now(), Arc::clone(&told));
+            self.schedule(&mut state, hub);
+            state.tell(&told);
+        }
+        if !ephemeral.is_empty() {
+            let messages = ephemeral.into_iter().map(|(_, message)| message).collect();
+            state.tell(&self.told(hub, event(None, messages)));
+        }
+        Ok(serials)
+    }
+
+    /// Changes who is present, for members of `connection`.
+    pub fn presence(
+        self: &Arc<Self>,
+        hub: &Hub,
+        connection: ConnectionId,
+        frame: u64,
+        items: Vec<(NewPresence, Arc<str>)>,
+    ) -> Answer {
+        let mut state = self.lock();
+        state.check(connection, Modes::PRESENCE, "presence")?;
+        state.check_members(hub, connection, &items)?;
+        // To leave is always free.
+        state.check_rate(hub, items.iter().filter(|(item, _)| item.action != PresenceAction::Leave).count())?;
+        let id = format!("{connection}:{frame}");
+        let timestamp = hub.clock.now();
+        let mut done = Vec::new();
+        for (index, (new, client_id)) in items.into_iter().enumerate() {
+            let item_id = format!("{id}:{index}");
+            let NewPresence { action, payload, id: own_id, .. } = new;
+            let item = |payload| PresenceItem { id: item_id, action, connection, client_id, payload, timestamp };
+            if action == PresenceAction::Leave {
+                // A leave without data repeats the member's last; of one who is not there it is nothing.
+                let mut item = item(payload);
+                let Some(was) = state.members.remove(connection, &item.client_id) else { continue };
+                if item.payload.data.is_none() {
+                    item.payload = was.payload;
+                }
+                done.push(item);
+            } else {
+                let item = item(payload);
+                // A client that came back repeats its members, to be sure: nobody has to hear it (section 3.9).
+                let repeats = |id: &str| state.members.is_repeated(connection, &item.client_id, id, &item.payload);
+                if !own_id.is_some_and(|id| repeats(&id)) {
+                    state.members.put(&item, (frame, index));
+                    done.push(item);
+                }
+            }
+        }
+        if !done.is_empty() {
+            self.tell_presence(&mut state, hub, Some(connection), id, done);
+            self.changed(&mut state, hub, Instant::now());
+        }
+        Ok(Vec::new())
+    }
+
+    /// Makes every member of a client leave; it does not come back by itself. Gives how many there were.
+    pub fn evict(self: &Arc<Self>, hub: &Hub, client_id: &str) -> usize {
+        let mut state = self.lock();
+        let left = state.members.remove_client(client_id);
+        let count = left.len();
+        for item in left {
+            let timestamp = hub.clock.now();
+            let item = PresenceItem { action: PresenceAction::Leave, timestamp, ..item };
+            let id = hub.next_id();
+            self.tell_presence(&mut state, hub, None, id, vec![item]);
+        }
+        self.changed(&mut state, hub, Instant::now());
+        count
+    }
+}
+
+fn is_ephemeral(message: &Message) -> bool {
+    let extras = message.payload.extras.as_ref();
+    extras.and_then(|extras| extras.get("ephemeral")) == Some(&Value::Bool(true))
+}

@@ -1,0 +1,130 @@
+//! What a channel keeps of those who are in it, and whom it tells what.
+
+use super::*;
+
+impl State {
+    /// Puts an attachment in the place of what was there; true if one was.
+    pub(super) fn put(&mut self, connection: ConnectionId, attachment: Attachment) -> bool {
+        let was_here = self.take(connection).is_some();
+        self.away.remove(&connection);
+        self.count(attachment.modes, 1);
+        self.listeners += usize::from(attachment.listens());
+        self.attachments.insert(connection, attachment);
+        was_here
+    }
+
+    pub(super) fn take(&mut self, connection: ConnectionId) -> Option<Attachment> {
+        let attachment = self.attachments.remove(&connection)?;
+        self.count(attachment.modes, -1);
+        self.listeners -= usize::from(attachment.listens());
+        Some(attachment)
+    }
+
+    pub(super) fn count(&mut self, modes: Modes, by: i32) {
+        let counts = &mut self.counts;
+        let add = |count: &mut u32, counts: bool| {
+            if counts {
+                *count = count.saturating_add_signed(by);
+            }
+        };
+        add(&mut counts.connections, true);
+        add(&mut counts.publishers, modes.contains(Modes::PUBLISH));
+        add(&mut counts.subscribers, modes.contains(Modes::SUBSCRIBE));
+        add(&mut counts.presence_connections, modes.contains(Modes::PRESENCE));
+        add(&mut counts.presence_subscribers, modes.contains(Modes::PRESENCE_SUBSCRIBE));
+    }
+
+    /// What a connection was not told since, if all of it is still known and its queue takes it.
+    pub(super) fn missed(
+        &self,
+        hub: &Hub,
+        since: &str,
+        connection: ConnectionId,
+        attachment: &Attachment,
+    ) -> Option<(Serial, Vec<Arc<Told>>)> {
+        let since = hub.series.read(since)?;
+        let told = self.replay.since(since)?.filter(|told| attachment.is_told(connection, &told.event));
+        let told: Vec<Arc<Told>> = told.cloned().collect();
+        let bytes = told.iter().map(|told| told.size()).sum();
+        attachment.outbox.has_room_for(told.len(), bytes).then_some((since, told))
+    }
+
+    pub(super) fn tell(&self, told: &Arc<Told>) {
+        for (connection, attachment) in &self.attachments {
+            if attachment.is_told(*connection, &told.event) {
+                attachment.outbox.push(Tell::Shared(Arc::clone(told)));
+            }
+        }
+    }
+
+    pub(super) fn next_serial(&self, hub: &Hub) -> (Serial, String) {
+        let serial = self.replay.head().next(millis(hub.clock.now()));
+        hub.told(serial);
+        (serial, hub.series.text(serial))
+    }
+
+    pub(super) fn check(&self, connection: ConnectionId, needed: Modes, name: &'static str) -> Result<(), Refusal> {
+        let modes = self.attachments.get(&connection).map(|attachment| attachment.modes);
+        let modes = modes.or_else(|| self.away.get(&connection).map(|away| away.modes));
+        let modes = modes.filter(|_| !self.gone).ok_or(Refusal::NotAttached)?;
+        if modes.contains(needed) { Ok(()) } else { Err(Refusal::NotGranted(name)) }
+    }
+
+    pub(super) fn check_rate(&self, hub: &Hub, count: usize) -> Result<(), Refusal> {
+        if takes(&self.rate, count) { Ok(()) } else { Err(Refusal::TooFastInRoom(hub.limits.rate_per_room.get())) }
+    }
+
+    pub(super) fn check_members(
+        &self,
+        hub: &Hub,
+        connection: ConnectionId,
+        items: &[(NewPresence, Arc<str>)],
+    ) -> Result<(), Refusal> {
+        let stays = |(new, _): &&(NewPresence, Arc<str>)| new.action != PresenceAction::Leave;
+        let kept = |client: &Arc<str>| self.members.bytes_of(connection, client);
+        let joining = items.iter().filter(stays).filter(|(_, client)| kept(client).is_none()).count();
+        let max = hub.limits.members_per_room;
+        if joining > 0 && self.members.len() + joining > max {
+            return Err(Refusal::TooManyMembers(max));
+        }
+        let added: usize = items.iter().filter(stays).map(|(new, client)| new.payload.size() + client.len()).sum();
+        let replaced: usize = items.iter().filter(stays).filter_map(|(_, client)| kept(client)).sum();
+        if added > replaced && self.members.bytes() + added - replaced > PRESENCE_BYTES {
+            return Err(Refusal::TooMuchPresenceData);
+        }
+        Ok(())
+    }
+
+    /// True if nobody is here, nor can come back to what was.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        let is_empty = self.attachments.is_empty() && self.members.is_empty();
+        is_empty && self.kept_until.is_none_or(|until| until <= now)
+    }
+}
+
+impl Attachment {
+    pub(super) fn sees_members(&self) -> bool {
+        self.modes.contains(Modes::PRESENCE_SUBSCRIBE)
+    }
+
+    pub(super) fn listens(&self) -> bool {
+        self.occupancy && self.modes.contains(Modes::SUBSCRIBE)
+    }
+
+    /// Its own presence is always told to a connection: it goes by that when it comes back (section 4.3).
+    pub(super) fn is_told(&self, connection: ConnectionId, event: &Event) -> bool {
+        match event {
+            Event::Messages { from, .. } => self.modes.contains(Modes::SUBSCRIBE) && (self.echo || *from != connection),
+            Event::Presence { from, .. } => self.sees_members() || *from == Some(connection),
+            _ => false,
+        }
+    }
+
+    pub(super) fn update(&self, told: &Arc<Told>) {
+        self.outbox.push_occupancy(Arc::clone(told));
+    }
+}
+
+pub(super) fn millis(at: DateTime<Utc>) -> u64 {
+    u64::try_from(at.timestamp_millis()).unwrap_or(0)
+}
