@@ -40,6 +40,8 @@ struct State {
     /// attaches again.
     away: HashMap<ConnectionId, Away>,
     members: Members,
+    /// The ids of members that were made to leave, for as long as a client may not know it yet.
+    evicted: HashMap<String, Instant>,
     counts: Occupancy,
     replay: Replay,
     rate: Rate,
@@ -89,6 +91,7 @@ impl Channel {
             attachments: HashMap::new(),
             away: HashMap::new(),
             members: Members::default(),
+            evicted: HashMap::new(),
             counts: Occupancy::default(),
             replay: Replay::new(hub.beginning(), Arc::clone(&hub.kept)),
             rate: Rate::direct(quota),
@@ -336,12 +339,18 @@ impl Channel {
                 }
             }
         }
-        state.replay.trim(now);
         let is_over = state.is_over(now);
         if !is_over {
             self.schedule(&mut state, hub);
         }
         is_over
+    }
+
+    /// Lets go of what was told too long ago.
+    pub fn trim(&self, now: Instant) {
+        let mut state = self.lock();
+        state.replay.trim(now);
+        state.evicted.retain(|_, at| now.duration_since(*at) < RESUMABLE_FOR);
     }
 
     /// Marks the channel as let go of, if nothing holds it.
@@ -366,7 +375,7 @@ impl Channel {
     fn schedule(self: &Arc<Self>, state: &mut State, hub: &Hub) {
         let is_empty = state.attachments.is_empty() && state.members.is_empty();
         let end = state.kept_until.filter(|_| is_empty);
-        let next = [state.updates.due(), state.next_leave, state.replay.trim_at(), end].into_iter().flatten().min();
+        let next = [state.updates.due(), state.next_leave, end].into_iter().flatten().min();
         if let Some(next) = next
             && state.scheduled.is_none_or(|at| next < at)
         {

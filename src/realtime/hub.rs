@@ -43,6 +43,9 @@ pub struct Hub {
     is_stopping: AtomicBool,
 }
 
+/// How often what rooms keep is looked through for what is too old.
+const TRIM: Duration = Duration::from_secs(30);
+
 type Key = (ResourceId, Arc<str>);
 
 /// Connections that are used, or can be resumed.
@@ -168,14 +171,22 @@ impl Hub {
 
     /// Does what is due, for as long as the service runs.
     pub async fn run(&self) {
+        let mut trim = tokio::time::interval(TRIM);
         loop {
             let first = self.registry().parked.first().map(|(at, _)| *at);
             let next = first.into_iter().chain(self.schedule.first()).min();
             tokio::select! {
                 () = sleep_until(next) => self.tick(Instant::now()),
                 () = self.schedule.sooner() => {}
+                at = trim.tick() => self.trim(at),
             }
         }
+    }
+
+    fn trim(&self, now: Instant) {
+        let channels: Vec<Arc<Channel>> =
+            self.channels.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        channels.iter().for_each(|channel| channel.trim(now));
     }
 
     /// Does what is due at `now`.

@@ -77,13 +77,14 @@ impl Members {
     }
 
     /// Takes out every member of that client id; each with an id that its own client takes for its
-    /// own doing, so that it does not come back by itself (section 3.7).
-    pub fn remove_client(&mut self, client_id: &str) -> Vec<PresenceItem> {
+    /// own doing, so that it does not come back by itself (section 3.7). With the id that it had.
+    pub fn remove_client(&mut self, client_id: &str) -> Vec<(String, PresenceItem)> {
         let of_client = self.members.iter().filter(|((_, client), _)| **client == *client_id);
         let found: Vec<(Who, (u64, usize))> = of_client.map(|(who, member)| (who.clone(), member.heard)).collect();
         let take = |((connection, client), (serial, index)): (Who, (u64, usize))| {
             let item = self.remove(connection, &client)?;
-            Some(PresenceItem { id: format!("{connection}:{serial}:{}", index + 1), ..item })
+            let id = format!("{connection}:{serial}:{}", index + 1);
+            Some((item.id.clone(), PresenceItem { id, ..item }))
         };
         found.into_iter().filter_map(take).collect()
     }

@@ -74,11 +74,6 @@ impl Replay {
         }
     }
 
-    /// When the oldest event is too old.
-    pub fn trim_at(&self) -> Option<Instant> {
-        self.events.front().map(|kept| kept.at + KEPT_FOR + Duration::from_millis(1))
-    }
-
     /// Everything that came after `serial`, unless some of it is gone.
     pub fn since(&self, serial: Serial) -> Option<impl Iterator<Item = &Arc<Told>>> {
         let is_covered = (self.floor..=self.head).contains(&serial);

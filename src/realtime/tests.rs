@@ -508,6 +508,25 @@ fn an_evicted_client_takes_the_leave_for_its_own() {
 }
 
 #[test]
+fn an_evicted_client_that_did_not_hear_of_it_does_not_enter_by_coming_back() {
+    runtime().block_on(async {
+        let hub = hub();
+        let (mut ann, _bob) = two(&hub);
+        let _ = ann.presence("one", PresenceAction::Enter);
+        let id = hub.members(resource(), "one")[0].id.clone();
+        ann.session = None;
+        hub.evict(resource(), "one", "c1");
+        ann.connect(&hub);
+        let again =
+            NewPresence { id: Some(id), client_id: None, action: PresenceAction::Enter, payload: Payload::default() };
+        let answer = ann.session.as_ref().expect("ann").presence(ann.serial, "one", vec![again], None);
+
+        assert_eq!(answer, Ok(vec![]));
+        assert!(hub.members(resource(), "one").is_empty());
+    });
+}
+
+#[test]
 fn another_client_does_not_resume_a_connection() {
     runtime().block_on(async {
         let hub = hub();

@@ -5,7 +5,7 @@ use super::*;
 impl Channel {
     /// Tells everyone here what `connection` says.
     pub fn publish(
-        self: &Arc<Self>,
+        &self,
         hub: &Hub,
         connection: ConnectionId,
         frame: u64,
@@ -33,7 +33,6 @@ impl Channel {
             let messages = lasting.into_iter().enumerate().map(with_serial).collect();
             let told = self.told(hub, event(Some(text.clone()), messages));
             state.replay.push(serial, Instant::now(), Arc::clone(&told));
-            self.schedule(&mut state, hub);
             state.tell(&told);
         }
         if !ephemeral.is_empty() {
@@ -74,7 +73,11 @@ impl Channel {
             } else {
                 let item = item(payload);
                 // A client that came back repeats its members, to be sure: nobody has to hear it (section 3.9).
-                let repeats = |id: &str| state.members.is_repeated(connection, &item.client_id, id, &item.payload);
+                // And one that did not hear yet that it was made to leave does not enter by that.
+                let repeats = |id: &str| {
+                    state.evicted.contains_key(id)
+                        || state.members.is_repeated(connection, &item.client_id, id, &item.payload)
+                };
                 if !own_id.is_some_and(|id| repeats(&id)) {
                     state.members.put(&item, (frame, index));
                     done.push(item);
@@ -93,7 +96,8 @@ impl Channel {
         let mut state = self.lock();
         let left = state.members.remove_client(client_id);
         let count = left.len();
-        for item in left {
+        for (had, item) in left {
+            state.evicted.insert(had, Instant::now());
             let timestamp = hub.clock.now();
             let item = PresenceItem { action: PresenceAction::Leave, timestamp, ..item };
             let id = hub.next_id();
