@@ -1,6 +1,7 @@
 // SYNC: how a connection learns who is there already.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { ACTION, channelOf, dial, dialInto, FLAG, PRESENCE, ROOM_MODES } from "./raw.js";
 import { fresh, inBothFormats, start, UNHURRIED } from "./support.js";
 
@@ -99,12 +100,33 @@ inBothFormats("who is there already", (format) => {
     await Promise.all([...changes, crowd.enter(channel, { clientId: "member 4", action: PRESENCE.LEAVE })]);
     await bob.settled();
 
-    const there = new Set();
-    for (const { action, clientId } of bob.frames.items.flatMap(({ presence }) => presence ?? [])) {
-      if (action === PRESENCE.LEAVE) there.delete(clientId);
-      else there.add(clientId);
-    }
-    assert.deepEqual([there.size, there.has("newcomer")], [149, true]);
-    assert.deepEqual([there.has("member 3"), there.has("member 4")], [false, false]);
+    const there = present(bob.frames.items);
+    assert.deepEqual([there.length, there.includes("newcomer")], [149, true]);
+    assert.deepEqual([there.includes("member 3"), there.includes("member 4")], [false, false]);
+  });
+
+  test("is the same for all of a crowd that comes, enters and goes at once", async (t) => {
+    const channel = channelOf(fresh());
+    const crowd = await Promise.all(Array.from({ length: 60 }, async (_, n) => {
+      const one = await dialInto(t, server, channel, { ...format, clientId: `member ${n}` });
+      await one.enter(channel);
+      // Every third is gone again before the last has come.
+      if (n % 3 === 0) one.send({ action: ACTION.DETACH, channel });
+      return one;
+    }));
+    const left = crowd.filter((_, n) => n % 3 !== 0);
+    const wanted = left.map((_, n) => `member ${Math.floor(n / 2) * 3 + (n % 2) + 1}`).toSorted();
+
+    for (const one of left) await one.frames.until((frames) => isDeepStrictEqual(present(frames), wanted));
   });
 });
+
+/** Who is there, to whoever was told these frames. */
+function present(frames) {
+  const there = new Set();
+  for (const { action, clientId } of frames.flatMap(({ presence }) => presence ?? [])) {
+    if (action === PRESENCE.LEAVE) there.delete(clientId);
+    else there.add(clientId);
+  }
+  return [...there].toSorted();
+}
