@@ -1,9 +1,10 @@
 //! Managed rooms and those who are in them: what a backend writes reaches the living at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -116,18 +117,19 @@ async fn look_at_rooms(state: &State) -> Result<(), ServiceError> {
 }
 
 async fn look_at_tokens(state: &State) -> Result<(), ServiceError> {
-    let mut users: HashMap<(ResourceId, Uuid), Arc<str>> = HashMap::new();
-    for (_, id) in state.hub.users() {
-        let guids = id.parse::<RawId>().ok().and_then(|raw| raw.guids());
-        users.extend(guids.map(|guids| (guids, id)));
-    }
+    let guids = |id: &str| id.parse::<RawId>().ok().and_then(|raw| raw.guids());
+    let users = state.hub.users().into_iter().filter_map(|((_, id), oldest)| Some((guids(&id)?, id, oldest)));
+    let users: Vec<((ResourceId, Uuid), Arc<str>, DateTime<Utc>)> = users.collect();
     if users.is_empty() {
         return Ok(());
     }
-    let asked: Vec<(ResourceId, Uuid)> = users.keys().copied().collect();
+    let asked: Vec<(ResourceId, Uuid)> = users.iter().map(|(user, ..)| *user).collect();
     let valid_from = service::doors::tokens_valid_from(&state.ctx, &asked).await?;
-    for (user, id) in users {
-        state.hub.revoke(user.0, &id, valid_from.get(&user).copied());
+    for (user, id, oldest) in users {
+        let from = valid_from.get(&user).copied();
+        if from.is_none_or(|from| oldest < from) {
+            state.hub.revoke(user.0, &id, from);
+        }
     }
     Ok(())
 }

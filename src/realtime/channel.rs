@@ -152,7 +152,6 @@ impl Channel {
         } else {
             state.members.remove_all(connection) // nobody is present who may not be
         };
-        self.tell_left(&mut state, hub, left);
 
         let head = state.replay.head();
         let (resumed, lost, serial, missed) = match missed {
@@ -166,6 +165,7 @@ impl Channel {
             outbox.push(Tell::Shared(told));
         }
         let members = self.sync(&state, hub, connection);
+        self.tell_left(&mut state, hub, left);
         let now = Instant::now();
         if occupancy {
             state.updates.joined(connection, now);
@@ -256,7 +256,8 @@ impl Channel {
         }
     }
 
-    /// Takes from an attachment what is not in `modes`, and its updates unless `occupancy`. False if nothing is left, which is for the caller to tell.
+    /// Takes from an attachment what is not in `modes`, and its updates unless `occupancy`. False if
+    /// nothing is left, which is for the caller to tell.
     pub fn regrant(self: &Arc<Self>, hub: &Hub, connection: ConnectionId, modes: Modes, occupancy: bool) -> bool {
         let mut state = self.lock();
         if let Some(away) = state.away.get_mut(&connection) {

@@ -1,6 +1,6 @@
 //! Every room and connection of this node.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -210,18 +210,16 @@ impl Hub {
         }
     }
 
-    /// The users whose tokens are to be looked at, now and then.
-    pub fn users(&self) -> Vec<(ResourceId, Arc<str>)> {
-        let registry = self.registry();
-        let user = |connection: &Arc<Connection>| {
-            let id = match &connection.owner.identity {
-                Identity::Client(id) => Arc::clone(id),
-                Identity::Anonymous | Identity::Anyone => return None,
-            };
-            connection.state().token_issued_at.map(|_| (connection.owner.resource, id))
-        };
-        let users: HashSet<_> = registry.connections.values().filter_map(user).collect();
-        users.into_iter().collect()
+    /// The users whose tokens are to be looked at now and then, each with the time of the oldest one in use.
+    pub fn users(&self) -> HashMap<(ResourceId, Arc<str>), DateTime<Utc>> {
+        let mut users = HashMap::new();
+        for connection in self.registry().connections.values() {
+            let Identity::Client(id) = &connection.owner.identity else { continue };
+            let Some(issued_at) = connection.state().token_issued_at else { continue };
+            let oldest = users.entry((connection.owner.resource, Arc::clone(id))).or_insert(issued_at);
+            *oldest = issued_at.min(*oldest);
+        }
+        users
     }
 
     /// Parts from all connections of a user whose token was issued before `valid_from`, or whenever

@@ -229,3 +229,15 @@ async fn a_backend_counts_who_is_in_its_room() {
     assert_eq!(app.get(&path).await.body, json!({ "connections": 1, "presenceMembers": 0, "byRole": by_role }));
     assert_eq!(app.get("/rooms/994000000000000000/occupancy").await.error().0, 404);
 }
+
+#[tokio::test]
+async fn a_token_revoked_through_another_replica_ends_its_connections_too() {
+    let app = TestApp::start().await;
+    let other = Setup { database: Some(app.database.clone()), ..Setup::default() }.start().await;
+    let (_, id, mut socket) = inside(&app, "Attendee").await;
+    other.clock.advance(TimeDelta::seconds(1));
+
+    other.post(&format!("/identities/{id}/:revokeAccessTokens"), json!({})).await;
+
+    assert_eq!(kind(&socket.next().await), (6, 40141));
+}
