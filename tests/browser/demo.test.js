@@ -140,10 +140,10 @@ test("another name and another room can be gone to", async () => {
 test("the page shows why a room is refused", async () => {
   const { page } = browser;
 
-  await attach(page, "ann", "994059543455768051"); // a managed room's name: its backend's
+  await attach(page, "ann", "994059543455768051"); // the id of a managed room that there is not
 
   await page.locator("#error").waitFor();
-  assert.match(await page.locator("#error").innerText(), /\(40160\)$/);
+  assert.match(await page.locator("#error").innerText(), /\(40400\)$/);
   assert.equal(await page.locator("#room-status").innerText(), "failed");
   assert.equal(await page.locator("#viewer-count").innerText(), "–");
 });
