@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -119,7 +118,7 @@ async fn look_at_rooms(state: &State) -> Result<(), ServiceError> {
 async fn look_at_tokens(state: &State) -> Result<(), ServiceError> {
     let guids = |id: &str| id.parse::<RawId>().ok().and_then(|raw| raw.guids());
     let users = state.hub.users().into_iter().filter_map(|((_, id), oldest)| Some((guids(&id)?, id, oldest)));
-    let users: Vec<((ResourceId, Uuid), Arc<str>, DateTime<Utc>)> = users.collect();
+    let users: Vec<_> = users.collect();
     if users.is_empty() {
         return Ok(());
     }
