@@ -18,9 +18,8 @@ use actix_ws::{AggregatedMessage, AggregatedMessageStream, Closed, ProtocolError
 use bytes::Bytes;
 use bytestring::ByteString;
 use chrono::{DateTime, Utc};
+use governor::Quota;
 use governor::clock::{Clock as _, DefaultClock};
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::auth::{self, Credential, Denied, Presented};
@@ -30,7 +29,7 @@ use super::frame::{Outgoing, action};
 use super::session::{Client, Next, granted};
 use super::{Ably, MAX_FRAME, MAX_INBOUND_RATE, render, rest};
 use crate::http::State;
-use crate::realtime::{Batch, End, Identity, LONGEST_CLIENT_ID, Place, Refusal, Session, Tell, Told};
+use crate::realtime::{Batch, End, Identity, LONGEST_CLIENT_ID, Place, Rate, Refusal, Session, Tell, Told};
 use talk::talk;
 use times::Times;
 use writer::Socket;
@@ -109,8 +108,6 @@ fn wish(req: &HttpRequest) -> Wish {
         remain_present_for: span("remainPresentFor"),
     }
 }
-
-type Rate = RateLimiter<NotKeyed, InMemoryState, DefaultClock>;
 
 /// From the open socket to its end.
 async fn serve(

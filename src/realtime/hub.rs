@@ -105,11 +105,6 @@ impl Hub {
         if is_free { Ok(place) } else { Err(Full) }
     }
 
-    /// How many clients are connected.
-    pub fn connected(&self) -> usize {
-        self.places.load(Ordering::Relaxed)
-    }
-
     /// Begins a connection, or goes on with the one that `resume` is the key of. `remain_present_for`
     /// is how long its members stay when it breaks off; `echo`, whether it hears itself.
     pub fn open(

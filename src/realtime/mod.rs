@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use bitflags::bitflags;
 
-pub use connection::{ConnectionId, Identity, NotResumed, Owner};
+pub use connection::{ConnectionId, Identity, NotResumed, Owner, Rate};
 pub use doors::{Entry, Inside, modes_of};
 pub use event::{Attached, Data, Event, Message, Payload, PresenceAction, PresenceItem, Told};
 pub use hub::{Full, Hub, Place};
