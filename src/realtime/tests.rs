@@ -1,5 +1,7 @@
 //! The hub as its clients see it: whatever the order of things, counts equal sets and everyone sees the same.
 
+mod client;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use futures_util::FutureExt as _;
 use proptest::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, advance};
+
+use client::{Client, View};
 
 use super::*;
 use crate::clock::Clock;
@@ -43,177 +47,6 @@ fn limits() -> Limits {
 
 fn hub() -> Arc<Hub> {
     Hub::new(limits(), Clock::standing(DateTime::UNIX_EPOCH))
-}
-
-/// A client, as the SDK is one: it keeps what it was told, and resumes.
-struct Client {
-    name: String,
-    session: Option<Session>,
-    key: Option<String>,
-    serial: u64,
-    views: BTreeMap<String, View>,
-}
-
-/// What a client knows of a room.
-#[derive(Default)]
-struct View {
-    since: String,
-    modes: Option<Modes>,
-    members: BTreeSet<(ConnectionId, String)>,
-    /// Those not seen in a snapshot so far.
-    stale: Option<BTreeSet<(ConnectionId, String)>>,
-    listens: bool,
-    occupancy: Option<Occupancy>,
-    texts: Vec<String>,
-    discontinuities: usize,
-}
-
-impl Client {
-    fn new(n: usize) -> Self {
-        let views = CHANNELS.iter().map(|name| ((*name).to_owned(), View::default())).collect();
-        Self { name: format!("c{n}"), session: None, key: None, serial: 0, views }
-    }
-
-    fn connect(&mut self, hub: &Arc<Hub>) {
-        if self.session.is_some() {
-            return;
-        }
-        let owner = Owner { resource: resource(), identity: Identity::Client(self.name.as_str().into()) };
-        let place = hub.place().expect("a place");
-        let (session, refused) = hub.open(place, owner, self.key.as_deref(), None, true);
-        if refused.is_some() || self.key.is_none() {
-            self.serial = 0;
-        }
-        self.key = Some(session.key());
-        self.session = Some(session);
-        // The SDK attaches anew wherever it was.
-        let was: Vec<(String, Modes)> = self.views.iter().filter_map(|(n, v)| Some((n.clone(), v.modes?))).collect();
-        for (channel, modes) in was {
-            self.attach(&channel, modes);
-        }
-    }
-
-    fn attach(&mut self, channel: &str, modes: Modes) {
-        let Some(session) = &self.session else { return };
-        let since = self.views[channel].since.clone();
-        let since = Some(&*since).filter(|since| !since.is_empty());
-        let attach = Attach { channel, modes, asked: modes, occupancy: true, since, entry: None };
-        assert!(matches!(session.attach(attach), Ok(Attaching::Done(_))));
-        self.listen();
-    }
-
-    fn presence(&mut self, channel: &str, action: PresenceAction) -> Option<Answer> {
-        let session = self.session.as_ref()?;
-        let item = NewPresence { id: None, client_id: None, action, payload: Payload::default() };
-        let answer = session.presence(self.serial, channel, vec![item], None);
-        self.serial += 1;
-        Some(answer)
-    }
-
-    fn publish(&mut self, channel: &str, text: &str) -> Option<Answer> {
-        let session = self.session.as_ref()?;
-        let payload = Payload { data: Some(Data::Text(text.to_owned())), ..Payload::default() };
-        let message = NewMessage { client_id: None, name: None, payload };
-        let answer = session.publish(self.serial, channel, vec![message], None);
-        self.serial += 1;
-        Some(answer)
-    }
-
-    fn detach(&mut self, channel: &str) {
-        self.listen();
-        if let Some(session) = &self.session {
-            session.detach(channel);
-            self.views.insert(channel.to_owned(), View::default());
-        }
-    }
-
-    fn close(&mut self) {
-        if let Some(session) = self.session.take() {
-            session.close();
-            *self = Self { serial: 0, ..Self::new(self.name[1..].parse().expect("a number")) };
-        }
-    }
-
-    /// Takes in all that it was told.
-    fn listen(&mut self) {
-        let Some(session) = &self.session else { return };
-        while let Some(batch) = session.outbox().next().now_or_never() {
-            match batch {
-                Batch::Ordered(batch) => {
-                    for tell in batch {
-                        let Tell::Shared(told) = tell else { continue };
-                        self.views.get_mut(&*told.channel).expect("a channel").hear(&told.event);
-                    }
-                }
-                Batch::Occupancy(updates) => {
-                    for told in updates {
-                        let Event::Occupancy { now, .. } = told.event else { continue };
-                        self.views.get_mut(&*told.channel).expect("a channel").occupancy = Some(now);
-                    }
-                }
-                Batch::End(why) => panic!("parted from: {why:?}"),
-            }
-        }
-    }
-}
-
-impl View {
-    fn hear(&mut self, event: &Event) {
-        match event {
-            Event::Attached(attached) => {
-                if self.modes.is_some() && !attached.resumed {
-                    self.discontinuities += 1;
-                }
-                self.modes = Some(attached.modes);
-                self.listens = attached.occupancy;
-                self.since.clone_from(&attached.serial);
-                self.stale = attached.has_presence.then(|| self.members.clone());
-                if !attached.has_presence {
-                    self.members.clear();
-                }
-            }
-            Event::Messages { serial, messages, .. } => {
-                if let Some(serial) = serial {
-                    assert!(*serial > self.since, "in order");
-                    self.since.clone_from(serial);
-                }
-                for message in messages {
-                    let Some(Data::Text(text)) = &message.payload.data else { continue };
-                    self.texts.push(text.clone());
-                }
-            }
-            Event::Presence { serial, items, .. } => {
-                assert!(*serial > self.since, "in order");
-                self.since.clone_from(serial);
-                for item in items {
-                    self.take(item);
-                }
-            }
-            Event::Sync { cursor, items } => {
-                for item in items {
-                    self.take(item);
-                }
-                if cursor.ends_with(':') {
-                    for gone in self.stale.take().expect("a snapshot was announced") {
-                        self.members.remove(&gone);
-                    }
-                }
-            }
-            Event::Ejected(_) => *self = Self::default(),
-            Event::Occupancy { .. } => unreachable!("it comes apart"),
-        }
-    }
-
-    fn take(&mut self, item: &PresenceItem) {
-        let who = (item.connection, item.client_id.to_string());
-        if let Some(stale) = &mut self.stale {
-            stale.remove(&who);
-        }
-        match item.action {
-            PresenceAction::Leave => self.members.remove(&who),
-            _ => self.members.insert(who),
-        };
-    }
 }
 
 #[derive(Debug, Clone)]
