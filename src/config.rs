@@ -93,6 +93,10 @@ pub struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub struct LiveArgs {
+    /// Whether clients may enter live rooms that no backend made, by any name that their credential allows. Of the
+    /// default resource, for all instances that share the database.
+    #[arg(long, env = "ROOMKEEPER_NAMED_ROOMS", value_name = "STATE", default_value = "on")]
+    pub named_rooms: NamedRooms,
     /// The most clients that are connected to live rooms at once.
     #[arg(long, env = "ROOMKEEPER_MAX_CONNECTIONS", value_name = "N", default_value_t = 10_000)]
     pub max_connections: usize,
@@ -209,6 +213,13 @@ pub struct LogArgs {
     /// How to write the log, to stderr [default: pretty on a terminal, else json]
     #[arg(long, env = "ROOMKEEPER_LOG_FORMAT", value_name = "FORM")]
     pub log_format: Option<LogFormat>,
+}
+
+/// Whether there are rooms that no backend made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NamedRooms {
+    On,
+    Off,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

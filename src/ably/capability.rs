@@ -31,7 +31,12 @@ const CHAT: &str = "::$chat";
 
 /// The room that a channel belongs to; other channels are rooms of their own name.
 pub fn room_of(channel: &str) -> &str {
-    channel.strip_suffix(CHAT).unwrap_or(channel)
+    split(channel).0
+}
+
+/// A channel's name as that of its room, and what comes behind it.
+pub fn split(channel: &str) -> (&str, &str) {
+    channel.split_at(channel.strip_suffix(CHAT).unwrap_or(channel).len())
 }
 
 /// The channel of a room.

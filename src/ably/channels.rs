@@ -6,19 +6,19 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::Ably;
-use super::auth::Credential;
 use super::capability::{Ops, channel_of};
 use super::codec::Format;
 use super::error::ErrorInfo;
 use super::{door, render, rest};
 use crate::domain::occupancy::Occupancy;
+use crate::domain::resource::ResourceId;
 
 /// `GET /chat/v4/rooms/{room}/occupancy`: zeros for a room that nobody is in.
 pub async fn room_occupancy(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpResponse {
     let outcome = async {
         let channel = channel_of(&rest::segment(&req, 3)?);
-        let credential = allowed(&req, &channel, Ops::CHANNEL_METADATA, "channel-metadata").await?;
-        let now = ably.hub.occupancy(credential.resource, &channel).unwrap_or_default();
+        let (resource, place) = allowed(&req, &channel, Ops::CHANNEL_METADATA, "channel-metadata").await?;
+        let now = ably.hub.occupancy(resource, &place).unwrap_or_default();
         Ok(json!({ "connections": now.connections, "presenceMembers": now.presence_members }))
     };
     rest::answer(&req, StatusCode::OK, outcome.await)
@@ -28,8 +28,8 @@ pub async fn room_occupancy(req: HttpRequest, ThinData(ably): ThinData<Ably>) ->
 pub async fn status(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpResponse {
     let outcome = async {
         let channel = rest::segment(&req, 1)?;
-        let credential = allowed(&req, &channel, Ops::CHANNEL_METADATA, "channel-metadata").await?;
-        let now = ably.hub.occupancy(credential.resource, &channel);
+        let (resource, place) = allowed(&req, &channel, Ops::CHANNEL_METADATA, "channel-metadata").await?;
+        let now = ably.hub.occupancy(resource, &place);
         let occupancy = json!({ "metrics": render::metrics(&now.unwrap_or_default()) });
         Ok(
             json!({ "channelId": channel, "status": { "isActive": now.is_some_and(|now| now != Occupancy::default()), "occupancy": occupancy } }),
@@ -42,8 +42,8 @@ pub async fn status(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpRes
 pub async fn members(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpResponse {
     let outcome = async {
         let channel = rest::segment(&req, 1)?;
-        let credential = allowed(&req, &channel, Ops::SUBSCRIBE, "subscribe").await?;
-        let members = ably.hub.members(credential.resource, &channel);
+        let (resource, place) = allowed(&req, &channel, Ops::SUBSCRIBE, "subscribe").await?;
+        let members = ably.hub.members(resource, &place);
         // Rendered while they are borrowed.
         let members = members.iter().map(|item| serde_json::to_value(render::presence_of(item, Format::Json)));
         members.collect::<Result<Vec<Value>, _>>().map_err(|_| ErrorInfo::fault())
@@ -56,12 +56,12 @@ pub async fn evict(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpResp
     let outcome = async {
         let (channel, client_id) = (rest::segment(&req, 1)?, rest::segment(&req, 3)?);
         let credential = rest::credential(&req).await?;
-        let role = door::allowed_on_rest(rest::state(&req)?, &credential, &channel).await?.role;
-        if !credential.is_key() && !role.is_some_and(|role| role.may().moderate) {
+        let allowed = door::allowed_on_rest(rest::state(&req)?, &credential, &channel).await?;
+        if !credential.is_key() && !allowed.role.is_some_and(|role| role.may().moderate) {
             let told = "only the holder of a key, and who moderates a managed room, makes another one leave";
             return Err(ErrorInfo::not_capable(told));
         }
-        Ok(json!({ "members": ably.hub.evict(credential.resource, &channel, &client_id) }))
+        Ok(json!({ "members": ably.hub.evict(credential.resource, &allowed.place, &client_id) }))
     };
     rest::answer(&req, StatusCode::OK, outcome.await)
 }
@@ -71,10 +71,12 @@ pub async fn time(req: HttpRequest, ThinData(state): ThinData<crate::http::State
     rest::answer(&req, StatusCode::OK, Ok([state.ctx.clock.now().timestamp_millis()]))
 }
 
-async fn allowed(req: &HttpRequest, channel: &str, needed: Ops, name: &str) -> Result<Credential, ErrorInfo> {
+/// Whose channel it is, and its own name, if the caller may do what is `needed` there.
+async fn allowed(req: &HttpRequest, channel: &str, needed: Ops, name: &str) -> Result<(ResourceId, String), ErrorInfo> {
     let credential = rest::credential(req).await?;
-    if door::allowed_on_rest(rest::state(req)?, &credential, channel).await?.ops.contains(needed) {
-        return Ok(credential);
+    let allowed = door::allowed_on_rest(rest::state(req)?, &credential, channel).await?;
+    if allowed.ops.contains(needed) {
+        return Ok((credential.resource, allowed.place));
     }
     Err(ErrorInfo::not_capable(format!("the credential does not allow {name} on this channel")))
 }

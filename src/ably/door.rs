@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::auth::{Credential, Denied};
-use super::capability::{Ops, room_of};
+use super::capability::{Ops, split};
 use super::error::ErrorInfo;
-use crate::domain::door::Refused;
 use crate::domain::role::Role;
-use crate::domain::room_id::RoomId;
-use crate::http::{State, doors};
-use crate::realtime::{Entry, modes_of};
+use crate::domain::room_options::RoomOptions;
+use crate::http::State;
+use crate::http::doors::{self, Admitted};
+use crate::realtime::{Entry, Grant, Who};
 use crate::service::ServiceError;
 
 /// What is allowed.
@@ -19,14 +19,18 @@ pub struct Allowed {
     /// What remains of it with the role.
     pub ops: Ops,
     pub role: Option<Role>,
-    /// To enter a managed room with.
-    pub entry: Option<Entry>,
+    pub who: Who,
+    /// What the room has for them, of what they ask for.
+    pub grant: Grant,
+    /// The channel's own name: a room that has a name is known by that.
+    pub place: String,
+    pub entry: Entry,
 }
 
 /// What `user` may do on a channel now; `None` is nobody in particular.
 ///
 /// # Errors
-/// A managed room does not let the user in.
+/// The room does not let the user in.
 pub async fn allowed(
     state: &State,
     credential: &Credential,
@@ -34,26 +38,20 @@ pub async fn allowed(
     channel: &str,
 ) -> Result<Allowed, Denied> {
     let asked = credential.on(channel);
-    let name = room_of(channel);
-    let Ok(room) = name.parse::<RoomId>() else {
-        return Ok(Allowed { asked, ops: asked, role: None, entry: None });
+    let who = match user {
+        _ if credential.is_key() => Who::Backend,
+        Some(user) => Who::User(user),
+        None => Who::Nobody,
     };
-    let refused = |refused: Refused| Denied::Refused(refused.into());
-    // What has the form of an id is never a named room, and an id has one spelling.
-    if room.to_string() != name {
-        return Err(refused(Refused::NoSuchRoom));
-    }
-    let user = match user {
-        _ if credential.is_key() => None,
-        Some(user) => Some(user),
-        None => return Err(refused(Refused::NotOnRoster)),
-    };
-    match doors::admit(state, credential.resource, room, user.as_ref()).await {
-        Ok(Ok(admitted)) => {
-            let ops = admitted.role.map_or(asked, |role| asked & ops_of(role));
-            Ok(Allowed { asked, ops, role: admitted.role, entry: Some(admitted.entry) })
+    let (called, suffix) = split(channel);
+    match doors::admit(state, credential.resource, called, &who).await {
+        Ok(Ok(Admitted { role, grant, entry })) => {
+            let ops = role.map_or(asked, |role| asked & ops_of(role));
+            let name = entry.managed.as_ref().and_then(|read| read.name.as_ref());
+            let place = name.map_or_else(|| channel.to_owned(), |name| format!("{name}{suffix}"));
+            Ok(Allowed { asked, ops, role, who, grant, place, entry })
         }
-        Ok(Err(why)) => Err(refused(why)),
+        Ok(Err(why)) => Err(Denied::Refused(why.into())),
         Err(ServiceError::Unavailable(_)) => Err(Denied::Unavailable),
         Err(error) => {
             tracing::error!(error = ?error, "who may enter can't be read");
@@ -63,7 +61,8 @@ pub async fn allowed(
 }
 
 fn ops_of(role: Role) -> Ops {
-    let all = Ops::all().iter().filter(|op| modes_of(role).contains(op.modes()));
+    let modes = Grant::of(Some(role), &RoomOptions::default()).modes;
+    let all = Ops::all().iter().filter(|op| modes.contains(op.modes()));
     all.fold(Ops::empty(), Ops::union)
 }
 

@@ -82,7 +82,7 @@ impl ErrorInfo {
 impl From<Refusal> for ErrorInfo {
     fn from(refusal: Refusal) -> Self {
         let (code, status) = match &refusal {
-            Refusal::NotAttached => (90001, 400),
+            Refusal::NotAttached | Refusal::InsideByOtherName => (90001, 400),
             Refusal::NotGranted(_) => (40160, 401),
             Refusal::TooManyRooms(_) => (90010, 400),
             Refusal::TooManyMembers(_) => (91003, 400),
@@ -107,6 +107,7 @@ impl From<Refused> for ErrorInfo {
             Refused::NotOnRoster => (40320, 403),
             Refused::NotYetOpen { .. } => (40321, 403),
             Refused::Over => (40322, 403),
+            Refused::NoNamedRooms => (40323, 403),
         };
         Self::new(code, status, refused.to_string())
     }

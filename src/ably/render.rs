@@ -15,11 +15,11 @@ use super::frame::{
     Content, Outgoing, OutgoingData, OutgoingMessage, OutgoingPresence, Version, action, flag, flags_of,
 };
 use crate::domain::occupancy::Occupancy;
-use crate::realtime::{Attached, Data, Event, Message, Payload, PresenceAction, PresenceItem, Told};
+use crate::realtime::{Attached, Data, Event, Heard, Message, Payload, PresenceAction, PresenceItem};
 
 /// The frame for an event of a channel.
-pub fn frame(told: &Told, format: Format) -> Bytes {
-    let channel = Some(&*told.channel);
+pub fn frame(heard: &Heard, format: Format) -> Bytes {
+    let (told, channel) = (&heard.told, Some(&**heard.channel()));
     let timestamp = Some(told.at.timestamp_millis());
     let out = Outgoing { channel, timestamp, ..Outgoing::default() };
     match &told.event {

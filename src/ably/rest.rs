@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use actix_web::web::ThinData;
 use actix_web::{HttpRequest, HttpResponse};
-use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::json;
 
@@ -12,7 +11,7 @@ use super::Ably;
 use super::auth::{self, Credential, Denied, Presented};
 use super::codec::Format;
 use super::error::ErrorInfo;
-use crate::http::State;
+use crate::http::{State, path};
 
 const MESSAGE_PACK: &str = "application/x-msgpack";
 
@@ -68,9 +67,7 @@ pub fn query(req: &HttpRequest, name: &str) -> Option<String> {
 /// # Errors
 /// It is no text.
 pub fn segment(req: &HttpRequest, index: usize) -> Result<String, ErrorInfo> {
-    let raw = req.uri().path().split('/').nth(index + 1).unwrap_or("");
-    let text = percent_decode_str(raw).decode_utf8();
-    text.map(|text| text.into_owned()).map_err(|_| ErrorInfo::malformed("the path is not UTF-8, percent-encoded"))
+    path::segment(req, index).ok_or_else(|| ErrorInfo::malformed("the path is not UTF-8, percent-encoded"))
 }
 
 /// What handlers of both protocols share.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::auth::{self, Credential, Denied, Presented};
 use super::capability::Ops;
 use super::codec::Format;
-use super::door;
+use super::door::{self, Allowed};
 use super::error::ErrorInfo;
 use super::frame::{
     ConnectionDetails, Incoming, IncomingMessage, IncomingPresence, Outgoing, Published, action, modes_in,
@@ -18,7 +18,7 @@ use super::{MAX_FRAME, MAX_INBOUND_RATE};
 use crate::auth::keys::LiveKeys;
 use crate::http::State;
 use crate::realtime::{
-    Answer, Attach, Attaching, Hub, Identity, Modes, NewMessage, NewPresence, Payload, PresenceAction, Refusal,
+    Answer, Attach, Attaching, Grant, Hub, Identity, Modes, NewMessage, NewPresence, Payload, PresenceAction, Refusal,
     Session, Tell,
 };
 
@@ -150,13 +150,15 @@ impl Client {
         let since = frame.channel_serial.as_deref().filter(|since| !since.is_empty());
         for _ in 0..ATTEMPTS {
             let allowed = door::allowed(&self.state, &self.credential, user.clone(), channel).await?;
-            let (asked, modes) = (wanted & allowed.asked.modes(), wanted & allowed.ops.modes());
+            let asked = wanted & allowed.asked.modes();
+            let modes = asked & allowed.grant.modes;
             if modes.is_empty() {
                 let told = "the credential, or the role, allows nothing of what was asked for on this channel";
                 return Err(Denied::Refused(ErrorInfo::not_capable(told)));
             }
-            let occupancy = wants_occupancy && allowed.ops.contains(Ops::CHANNEL_METADATA);
-            let attach = Attach { channel, modes, asked, occupancy, since, entry: allowed.entry.as_ref() };
+            let occupancy = wants_occupancy && allowed.grant.occupancy && allowed.asked.contains(Ops::CHANNEL_METADATA);
+            let Allowed { who, place, entry, .. } = &allowed;
+            let attach = Attach { channel, place, modes, asked, occupancy, since, who, entry };
             match self.session.attach(attach).map_err(|refusal| Denied::Refused(refusal.into()))? {
                 Attaching::Done(members) => {
                     self.debt.set(u32::try_from(members / MEMBERS_A_FRAME).unwrap_or(u32::MAX));
@@ -242,9 +244,9 @@ impl Client {
     }
 }
 
-/// What an attachment may have by a capability: modes, and updates of occupancy.
-pub fn granted(ops: Ops) -> (Modes, bool) {
-    (ops.modes(), ops.contains(Ops::CHANNEL_METADATA))
+/// What an attachment may have by a capability.
+pub fn granted(ops: Ops) -> Grant {
+    Grant { modes: ops.modes(), occupancy: ops.contains(Ops::CHANNEL_METADATA) }
 }
 
 /// Section 3.5: names that no channel has.

@@ -29,7 +29,7 @@ use super::frame::{Outgoing, action};
 use super::session::{Client, Next, granted};
 use super::{Ably, MAX_FRAME, MAX_INBOUND_RATE, render, rest};
 use crate::http::State;
-use crate::realtime::{Batch, End, Identity, LONGEST_CLIENT_ID, Place, Rate, Refusal, Session, Tell, Told};
+use crate::realtime::{Batch, End, Heard, Identity, LONGEST_CLIENT_ID, Place, Rate, Refusal, Session, Tell};
 use talk::talk;
 use times::Times;
 use writer::Socket;

@@ -13,7 +13,7 @@ use utoipa::{Modify, OpenApi, ToSchema as _};
 use super::error::ErrorBody;
 use super::refusals::{self, Refusal};
 use super::version::Api;
-use super::{error, identities, jwks, names, occupancy, participants, rooms};
+use super::{error, identities, jwks, named_rooms, names, occupancy, participants, rooms};
 use crate::http::body;
 
 /// Every operation of the protocol.
@@ -27,6 +27,8 @@ use crate::http::body;
         rooms::delete,
         participants::list,
         participants::update,
+        named_rooms::put,
+        named_rooms::get,
         occupancy::get,
         identities::create,
         identities::delete,
@@ -81,7 +83,9 @@ impl Modify for EveryOperation {
             components.responses.insert(refusal.name.to_owned(), response(refusal).into());
         }
         for (path, item) in &mut document.paths.paths {
-            for operation in [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten() {
+            for operation in
+                [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
+            {
                 if path.starts_with("/.well-known") {
                     add_headers_to_all(operation);
                     operation.security = Some(vec![SecurityRequirement::default()]);
@@ -116,12 +120,16 @@ fn complete(path: &str, operation: &mut Operation, refusals: &[Refusal]) {
         let is_optional = !path.ends_with("/:issueAccessToken");
         body.required = Some(if is_optional { Required::False } else { Required::True });
     }
-    let (has_body, names_room) = (operation.request_body.is_some(), path.contains("{roomId}"));
+    let operation_id = operation.operation_id.as_deref();
+    let makes_named = operation_id == Some("Rooms_GetOrCreateByName");
+    let (has_body, names_room) =
+        (operation.request_body.is_some(), path.starts_with("/rooms/{") || path.contains("/by-name/") && !makes_named);
     for refusal in refusals {
         let can_be = match refusal.name {
             "UnsupportedMediaType" => has_body,
             "NotFound" => names_room,
             "PreconditionFailed" => is_repeatable,
+            "Conflict" => makes_named,
             _ => true,
         };
         if can_be {

@@ -14,6 +14,7 @@ use crate::auth::jwt::SignerError;
 use crate::domain::identity::{TokenLifetime, TokenLifetimeError, TokenScope};
 use crate::domain::role::Role;
 use crate::domain::room_id::RoomIdError;
+use crate::domain::room_name::RoomNameError;
 use crate::domain::validity::ValidityFault;
 use crate::http::body::BodyError;
 use crate::service::ServiceError;
@@ -29,6 +30,12 @@ pub enum ApiError {
     Malformed(Vec<Detail>),
     #[error(transparent)]
     RoomId(#[from] RoomIdError),
+    #[error(transparent)]
+    RoomName(#[from] RoomNameError),
+    #[error("The room of that name has other options. Ask for those that it has, or delete it first.")]
+    OtherOptions,
+    #[error("The parameter live is true or false.")]
+    Live,
     #[error("Invalid format for communication identifier.")]
     RawIdOnCreate,
     #[error("Communication identifier {} is not supported.", shortened(.0))]
@@ -178,6 +185,8 @@ impl ApiError {
         match self {
             Self::Malformed(_)
             | Self::RoomId(_)
+            | Self::RoomName(_)
+            | Self::Live
             | Self::RawIdOnCreate
             | Self::RawIdOnUpdate(_)
             | Self::RawIdOnOlderUpdate
@@ -187,6 +196,7 @@ impl ApiError {
             | Self::NoWebSocket => (StatusCode::BAD_REQUEST, "BadRequest"),
             Self::RepeatabilityWindow => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
             Self::NotFound => (StatusCode::NOT_FOUND, "NotFound"),
+            Self::OtherOptions => (StatusCode::CONFLICT, "Conflict"),
             Self::Denied { .. } => (StatusCode::UNAUTHORIZED, "Denied"),
             Self::IdentityNotOwned => (StatusCode::UNAUTHORIZED, "IdentityNotOwned"),
             Self::Validation { .. } => (StatusCode::BAD_REQUEST, "ValidationError"),
@@ -209,6 +219,9 @@ impl ApiError {
     fn target(&self) -> Option<&str> {
         match self {
             Self::PageToken => Some("nextLink"),
+            Self::Live => Some("live"),
+            Self::RoomName(_) => Some("name"),
+            Self::OtherOptions => Some("options"),
             Self::Validation { target, .. } => Some(target),
             _ => None,
         }
@@ -273,6 +286,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::RepeatDiffers => Self::Repeatability(
                 "The Repeatability-Request-ID was used before, with another body or another Repeatability-First-Sent.",
             ),
+            ServiceError::OtherOptions => Self::OtherOptions,
             ServiceError::IdentityNotOwned => Self::IdentityNotOwned,
             ServiceError::Unavailable(_) => Self::Unavailable(error),
             ServiceError::Fault(_) => Self::Fault(Fault::Service(error)),

@@ -9,8 +9,10 @@ mod headers;
 mod host;
 mod identities;
 mod jwks;
+mod named_rooms;
 mod names;
 mod occupancy;
+mod options;
 mod page;
 mod participants;
 mod refusals;
@@ -71,6 +73,13 @@ pub fn routes(config: &mut ServiceConfig) {
         resource("/rooms", "GET, POST")
             .route(signed(web::get().to(rooms::list)))
             .route(signed(web::post().to(rooms::create))),
+    );
+    // Before what has a room's id in its place.
+    add(
+        config,
+        resource("/rooms/by-name/{name}", "GET, PUT")
+            .route(signed(web::get().to(named_rooms::get)))
+            .route(signed(web::put().to(named_rooms::put))),
     );
     add(
         config,

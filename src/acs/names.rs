@@ -12,6 +12,8 @@ use crate::domain::identity::TokenScope;
 use crate::domain::raw_id::RawId;
 use crate::domain::role::Role;
 use crate::domain::room_id::RoomId;
+use crate::domain::room_name::RoomName;
+use crate::domain::room_options::ReactionType;
 
 /// As [`RawId`] reads it.
 const RAW_ID: &str = "^8:acs:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\
@@ -26,6 +28,33 @@ impl PartialSchema for RoomId {
 impl ToSchema for RoomId {
     fn name() -> Cow<'static, str> {
         "RoomId".into()
+    }
+}
+
+impl PartialSchema for RoomName {
+    fn schema() -> RefOr<Schema> {
+        let described = "What a backend calls a room: 1 to 1024 bytes, without control characters. Not: what has the \
+                         form of an id, what ends with `::$chat` or begins with `[`, `:`, a comma or a blank, and the \
+                         words `participants` and `occupancy`.";
+        text(described, "^[^\\u0000-\\u001f\\[:,\\s][^\\u0000-\\u001f]*$", "kitchen")
+    }
+}
+
+impl ToSchema for RoomName {
+    fn name() -> Cow<'static, str> {
+        "RoomName".into()
+    }
+}
+
+impl PartialSchema for ReactionType {
+    fn schema() -> RefOr<Schema> {
+        one_of("How reactions to a message are counted.", ReactionType::ALL.map(ReactionType::as_str)).into()
+    }
+}
+
+impl ToSchema for ReactionType {
+    fn name() -> Cow<'static, str> {
+        "ReactionType".into()
     }
 }
 
@@ -85,7 +114,9 @@ pub fn add(components: &mut Components) {
         let schema = one_of("A version of the API, by its date.", api.supported().split(", "));
         components.schemas.insert(versions(api).to_owned(), schema.into());
     }
-    for (name, schema) in [(RoomId::name(), RoomId::schema()), (RawId::name(), RawId::schema())] {
+    let ids =
+        [(RoomId::name(), RoomId::schema()), (RoomName::name(), RoomName::schema()), (RawId::name(), RawId::schema())];
+    for (name, schema) in ids {
         components.schemas.insert(name.into_owned(), schema);
     }
 }

@@ -60,6 +60,7 @@ pub async fn get(
             Role::Collaborator => &mut by_role.collaborator,
         } += 1;
     }
-    let (connections, presence_members) = (inside.connections, inside.members);
+    let presence_members = u32::try_from(inside.members.len()).unwrap_or(u32::MAX);
+    let connections = inside.connections;
     Ok(HttpResponse::Ok().json(OccupancyView { connections, presence_members, by_role }))
 }

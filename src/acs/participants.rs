@@ -1,6 +1,7 @@
 //! A room's roster: list and change (acs-rooms.md, R6 and R7).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use actix_web::web::{Bytes, Path, ThinData};
 use actix_web::{HttpRequest, HttpResponse};
@@ -19,6 +20,7 @@ use crate::domain::role::Role;
 use crate::domain::room_id::RoomId;
 use crate::domain::roster::{Participant, RosterChange};
 use crate::http::{State, doors};
+use crate::realtime::Inside;
 use crate::service;
 
 /// Raw id to object or null, in the order of the body.
@@ -64,6 +66,21 @@ pub struct ParticipantView<'a> {
     raw_id: &'a str,
     #[schema(value_type = Role)]
     role: &'static str,
+    /// Where it was asked for.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<LiveView>,
+}
+
+/// How a participant is in the room now, on the instance that answers.
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+#[schema(as = LiveParticipant)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveView {
+    /// Its connections that are attached to the room.
+    connections: u32,
+    /// Whether it is present there.
+    is_present: bool,
 }
 
 /// A roster, in the order in which it grew.
@@ -127,18 +144,53 @@ const DETAILS: usize = 20;
     path = "/rooms/{roomId}/participants",
     operation_id = "Participants_List",
     tag = "Rooms",
-    params(("roomId" = RoomId, Path, description = "The room's id.")),
+    params(
+        ("roomId" = RoomId, Path, description = "The room's id."),
+        (
+            "live" = Option<bool>,
+            Query,
+            description = "True: each participant comes with how it is in the room now. Ours; the vendor's API has no such parameter.",
+        ),
+    ),
     responses((status = OK, description = "The roster, on one page.", body = ParticipantPage<'_>)),
 )]
 pub async fn list(
     ThinData(state): ThinData<State>,
     caller: Caller,
+    req: HttpRequest,
     room: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let room: RoomId = room.parse()?;
+    let wants_live = wants_live(&req)?;
     let roster = service::rosters::list(&state.ctx, caller.resource, room).await?;
-    let value = roster.iter().map(|p| ParticipantView { raw_id: p.raw_id.as_str(), role: p.role.as_str() }).collect();
-    Ok(HttpResponse::Ok().json(ParticipantPage { value }))
+    let inside = wants_live.then(|| state.hub.inside(caller.resource, room));
+    let live = inside.as_ref().map(live);
+    let live = live.as_ref();
+    let value = roster.iter().map(|p| {
+        let live = live.map(|live| live.get(p.raw_id.as_str()).copied().unwrap_or_default());
+        ParticipantView { raw_id: p.raw_id.as_str(), role: p.role.as_str(), live }
+    });
+    Ok(HttpResponse::Ok().json(ParticipantPage { value: value.collect() }))
+}
+
+fn wants_live(req: &HttpRequest) -> Result<bool, ApiError> {
+    let mut given = form_urlencoded::parse(req.query_string().as_bytes()).filter(|(name, _)| name == "live");
+    match given.next().as_ref().map(|(_, value)| &**value) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(ApiError::Live),
+    }
+}
+
+fn live(inside: &Inside) -> HashMap<&str, LiveView> {
+    let mut live: HashMap<&str, LiveView> = HashMap::new();
+    for user in &inside.users {
+        live.entry(user).or_default().connections += 1;
+    }
+    for member in &inside.members {
+        live.entry(member).or_default().is_present = true;
+    }
+    live
 }
 
 /// Adds participants to a room, changes their roles, and removes them.
@@ -174,7 +226,7 @@ pub async fn update(
             None => change.removals.push(raw_id),
         }
     }
-    service::rosters::change(&state.ctx, caller.resource, room, &change).await?;
-    doors::changed(&state, caller.resource, room).await;
+    let name = service::rosters::change(&state.ctx, caller.resource, room, &change).await?;
+    doors::changed(&state, caller.resource, room, name.as_ref()).await;
     Ok(HttpResponse::Ok().json(Changed {}))
 }

@@ -8,6 +8,7 @@ use super::error::{ApiError, Detail, Fault};
 use crate::auth::AuthError;
 use crate::domain::identity::TokenLifetimeError;
 use crate::domain::room_id::RoomIdError;
+use crate::domain::room_name::RoomNameError;
 use crate::domain::validity::ValidityFault;
 use crate::service::ServiceError;
 
@@ -59,6 +60,11 @@ pub fn all() -> Vec<Refusal> {
         },
         Refusal { name: "NotFound", when: "There is no such room.", examples: vec![("room", ApiError::NotFound)] },
         Refusal {
+            name: "Conflict",
+            when: "There is a room of that name, with other options.",
+            examples: vec![("options", ApiError::OtherOptions)],
+        },
+        Refusal {
             name: "RequestTimeout",
             when: "The body did not arrive within 30 seconds.",
             examples: vec![("body", ApiError::RequestTimeout)],
@@ -103,6 +109,8 @@ fn bad_requests() -> Vec<(&'static str, ApiError)> {
         ("tooManyParticipants", ApiError::Malformed(vec![Detail::too_many(350)])),
         ("roomIdLength", RoomIdError::Length.into()),
         ("roomId", RoomIdError::NotDigits.into()),
+        ("roomName", RoomNameError::Id.into()),
+        ("live", ApiError::Live),
         ("rawIdOnCreate", ApiError::RawIdOnCreate),
         ("rawIdOnUpdate", ApiError::RawIdOnUpdate("8:acs:nobody".to_owned())),
         ("rawIdOnUpdateBefore2025", ApiError::RawIdOnOlderUpdate),

@@ -161,6 +161,8 @@ pub async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let (ctx, now) = (&state.ctx, state.ctx.clock.now());
     let wanted: CreateRoom = body::read(&req, &body)?;
+    let CreateRoom { valid_from, valid_until, pstn_dial_out_enabled, participants, .. } = wanted;
+    let wanted = Wanted { valid_from, valid_until, pstn_dial_out_enabled, participants };
     let repeat = repeat::read(&req, caller.body_digest, now, acs.0.clock_skew)?;
 
     let created = match (new_room(wanted, now, ctx.max_participants), &repeat) {
@@ -176,8 +178,17 @@ pub async fn create(
         .body(created.answer))
 }
 
+/// What is asked for of a room that is to be made.
+#[derive(Debug)]
+pub struct Wanted {
+    pub valid_from: Option<WireTime>,
+    pub valid_until: Option<WireTime>,
+    pub pstn_dial_out_enabled: Option<bool>,
+    pub participants: Option<GivenRoster>,
+}
+
 /// Every fault of window, roles and size in one answer; raw ids only after those (section 7, order of checks).
-fn new_room(wanted: CreateRoom, now: DateTime<Utc>, max_participants: u32) -> Result<NewRoom, ApiError> {
+pub fn new_room(wanted: Wanted, now: DateTime<Utc>, max_participants: u32) -> Result<NewRoom, ApiError> {
     let validity = Validity::new(wanted.valid_from.map(|t| t.0), wanted.valid_until.map(|t| t.0), now);
     let roles = participants::roles(wanted.participants.unwrap_or_default());
     // Null, which stands in an example of the specification, adds nobody.
@@ -280,7 +291,7 @@ pub async fn update(
     let change = RoomChange { validity, pstn_dial_out_enabled: wanted.pstn_dial_out_enabled };
     let room: RoomId = room.parse()?;
     let room = service::rooms::update(&state.ctx, caller.resource, room, &change).await?;
-    doors::changed(&state, caller.resource, room.id).await;
+    doors::changed(&state, caller.resource, room.id, room.name.as_ref()).await;
     Ok(HttpResponse::Ok().json(RoomView::from(&room)))
 }
 
@@ -299,7 +310,7 @@ pub async fn delete(
     room: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let room: RoomId = room.parse()?;
-    service::rooms::delete(&state.ctx, caller.resource, room).await?;
-    doors::changed(&state, caller.resource, room).await;
+    let room = service::rooms::delete(&state.ctx, caller.resource, room).await?;
+    doors::changed(&state, caller.resource, room.id, room.name.as_ref()).await;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -21,9 +21,10 @@ const RETRY: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// The database can't be reached, or a key in it can't be used.
-pub async fn prepare(ctx: &Context, primary: &str) -> anyhow::Result<LiveKeys> {
+pub async fn prepare(ctx: &Context, primary: &str, named_rooms: bool) -> anyhow::Result<LiveKeys> {
     let secondary = keyring::generate();
-    let resource = service::keys::prepare(ctx, primary, &secondary).await.context("preparing the database")?;
+    let prepared = service::keys::prepare(ctx, primary, &secondary, named_rooms).await;
+    let resource = prepared.context("preparing the database")?;
     let keys = load(ctx).await?;
     if keys.signers.iter().any(|signer| signer.resource() == resource) {
         return Ok(LiveKeys::new(keys));

@@ -23,9 +23,10 @@ use crate::ably::{self, Ably, Demo};
 use crate::acs::{self, Acs, PublicHost};
 use crate::auth::keys::LiveKeys;
 use crate::http::request_span::RequestSpan;
-use crate::http::{State, body, doors, health};
+use crate::http::{State, body, health, watch};
 use crate::realtime::{Hub, Limits};
 use crate::service::Context;
+use crate::service::changes::Told;
 
 /// What the protocols are set to.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Tells a client why its signature was refused.
     pub explain_auth: bool,
+    /// Whether there are live rooms that no backend made, for those whose credential allows them.
+    pub named_rooms: bool,
     /// What clients of live rooms can make large.
     pub live: Limits,
     /// A page to try live rooms with, which gives a token to whoever asks.
@@ -71,23 +74,27 @@ pub fn ably(ctx: &Context, keys: LiveKeys, settings: &Settings) -> Ably {
     Ably::new(Hub::new(settings.live, ctx.clock.clone()), keys, settings.cors_origins.clone())
 }
 
+/// What the handlers of both protocols work with.
+pub fn state(ctx: Context, ably: &Ably) -> State {
+    State { ctx, hub: ably.hub(), told: Told::default() }
+}
+
 /// Does what is due in live rooms until `stop` is cancelled, then parts from every client.
-pub async fn live(ctx: Context, hub: Arc<Hub>, stop: CancellationToken) {
-    let watch = doors::watch(State { ctx, hub: Arc::clone(&hub) }, stop.clone());
-    futures_util::future::join(stop.run_until_cancelled(hub.run()), watch).await;
+pub async fn live(state: State, stop: CancellationToken) {
+    let hub = Arc::clone(&state.hub);
+    futures_util::future::join(stop.run_until_cancelled(hub.run()), watch::watch(state, stop.clone())).await;
     hub.stop();
 }
 
 /// Serves until `stop` is cancelled, then finishes what is in flight.
 pub fn serve(
-    ctx: Context,
+    state: State,
     acs: Acs,
     ably: Ably,
     settings: &Settings,
     listeners: Listeners,
     stop: CancellationToken,
 ) -> io::Result<Server> {
-    let state = State { ctx, hub: ably.hub() };
     let (origins, demo) = (settings.cors_origins.clone(), settings.demo.clone());
     let server = HttpServer::new(move || {
         App::new()

@@ -22,7 +22,7 @@ use crate::acs::PublicHost;
 use crate::app::{self, Listeners, Settings};
 use crate::auth::keyring;
 use crate::clock::Clock;
-use crate::config::{ConfigError, DEVELOPMENT_KEY, LiveArgs, ServeArgs, TlsArgs};
+use crate::config::{ConfigError, DEVELOPMENT_KEY, LiveArgs, NamedRooms, ServeArgs, TlsArgs};
 use crate::endpoint::{self, Endpoint};
 use crate::jobs::sweeper;
 use crate::realtime::Limits;
@@ -86,16 +86,16 @@ async fn serve_on(
     let (http, https) =
         (listeners.http.local_addr()?, listeners.https.as_ref().map(|(l, _)| l.local_addr()).transpose()?);
     let ctx = Context::new(database.pool(), Clock::system(), args.max_participants, rand::rng().random());
-    let prepared = stop.run_until_cancelled(app::keys::prepare(&ctx, &settings.access_key)).await;
+    let prepared = stop.run_until_cancelled(app::keys::prepare(&ctx, &settings.access_key, settings.named_rooms)).await;
     let Some(keys) = prepared.transpose()? else { return Ok(()) };
     let ably = app::ably(&ctx, keys.clone(), settings);
-    let hub = ably.hub();
+    let state = app::state(ctx.clone(), &ably);
     let acs = app::acs(keys.clone(), settings);
-    let mut server = app::serve(ctx.clone(), acs, ably, settings, listeners, stop.clone())?;
+    let mut server = app::serve(state.clone(), acs, ably, settings, listeners, stop.clone())?;
 
     let (jobs, ended) = (TaskTracker::new(), CancellationToken::new());
     database.supervise(&jobs, &ended);
-    jobs.spawn_local(app::live(ctx.clone(), hub, stop.clone()));
+    jobs.spawn_local(app::live(state, stop.clone()));
     jobs.spawn_local(app::keys::refresh(ctx.clone(), keys, ended.clone()));
     if let Some(interval) = args.sweep_interval.0 {
         jobs.spawn_local(sweeper::run(ctx.clone(), interval, grace(&args.grace), ended.clone()));
@@ -182,7 +182,8 @@ fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
     }
     let demo = args.demo.as_deref().map(Demo::read).transpose().map_err(|e| ConfigError(format!("--demo: {e}")))?;
     let live = limits(&args.live);
-    Ok(Settings { access_key, clock_skew, public_hosts, cors_origins, explain_auth: args.explain_auth, live, demo })
+    let (explain_auth, named_rooms) = (args.explain_auth, args.live.named_rooms == NamedRooms::On);
+    Ok(Settings { access_key, clock_skew, public_hosts, cors_origins, explain_auth, named_rooms, live, demo })
 }
 
 fn limits(args: &LiveArgs) -> Limits {

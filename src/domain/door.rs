@@ -5,11 +5,17 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 use crate::domain::role::Role;
+use crate::domain::room_id::RoomId;
+use crate::domain::room_name::RoomName;
+use crate::domain::room_options::RoomOptions;
 use crate::domain::validity::Validity;
 
 /// A room's door, with the roles of those who were asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Door {
+    pub room: RoomId,
+    pub name: Option<RoomName>,
+    pub options: RoomOptions,
     pub validity: Validity,
     /// One up with each change of the roster.
     pub version: i64,
@@ -28,6 +34,8 @@ pub enum Refused {
     NotYetOpen { from: DateTime<Utc> },
     #[error("the room is over")]
     Over,
+    #[error("a backend makes the rooms here, and has made none of this name")]
+    NoNamedRooms,
 }
 
 impl Door {
@@ -63,7 +71,9 @@ mod tests {
     fn the_roster_and_the_window_decide(#[case] who: &str, #[case] second: i64, #[case] wanted: Result<Role, Refused>) {
         let start = DateTime::UNIX_EPOCH;
         let roles = HashMap::from([("ann".to_owned(), Role::Consumer)]);
-        let door = Door { validity: Validity::from_stored(start, start + HOUR), version: 0, roles };
+        let validity = Validity::from_stored(start, start + HOUR);
+        let (room, options) = (RoomId::from_i64(1), RoomOptions::default());
+        let door = Door { room, name: None, options, validity, version: 0, roles };
 
         assert_eq!(door.admit(who, start + TimeDelta::seconds(second)), wanted);
     }

@@ -8,5 +8,7 @@ pub mod resource;
 pub mod role;
 pub mod room;
 pub mod room_id;
+pub mod room_name;
+pub mod room_options;
 pub mod roster;
 pub mod validity;

@@ -3,12 +3,14 @@
 use chrono::{DateTime, Utc};
 
 use crate::domain::room_id::RoomId;
+use crate::domain::room_name::RoomName;
 use crate::domain::validity::Validity;
 
 /// A room as a backend sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Room {
     pub id: RoomId,
+    pub name: Option<RoomName>,
     pub created_at: DateTime<Utc>,
     pub validity: Validity,
     pub pstn_dial_out_enabled: bool,

@@ -53,6 +53,11 @@ impl Validity {
         Self { from, until }
     }
 
+    /// True from its start on, and not at its end any more.
+    pub fn contains(&self, at: DateTime<Utc>) -> bool {
+        self.from <= at && at < self.until
+    }
+
     /// The first instant inside.
     pub fn from(&self) -> DateTime<Utc> {
         self.from

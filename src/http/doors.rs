@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::State;
@@ -13,38 +11,49 @@ use crate::domain::raw_id::RawId;
 use crate::domain::resource::ResourceId;
 use crate::domain::role::Role;
 use crate::domain::room_id::RoomId;
-use crate::realtime::{Entry, Inside};
+use crate::domain::room_name::RoomName;
+use crate::realtime::{Entry, Grant, Inside, Read, Who};
+use crate::service::changes::Change;
 use crate::service::{self, ServiceError};
 
-/// How often the table is looked at for what was changed through another replica, or has begun or
-/// ended by the clock.
-const LOOK: Duration = Duration::from_millis(250);
-/// Every how many looks the tokens of users are looked at, too.
-const TOKENS: u32 = 4;
-
-/// How somebody may enter: with the role of the roster, or as a backend.
+/// How somebody may enter.
 pub struct Admitted {
+    /// The role of the roster; a backend has none, and nobody has one in a room that no backend made.
     pub role: Option<Role>,
+    pub grant: Grant,
     pub entry: Entry,
 }
 
-/// Reads whether `user`, or a backend (`None`), may be in a managed room now.
+/// Reads whether somebody may be in a room now, which they call by its id or by a name.
 pub async fn admit(
     state: &State,
     resource: ResourceId,
-    room: RoomId,
-    user: Option<&Arc<str>>,
+    called: &str,
+    who: &Who,
 ) -> Result<Result<Admitted, Refused>, ServiceError> {
-    let turn = state.hub.turn(resource, room);
-    let asked: Vec<&str> = user.into_iter().map(|user| &**user).collect();
-    let door = service::doors::find(&state.ctx, resource, room, &asked).await?;
-    let Some(door) = door else { return Ok(Err(Refused::NoSuchRoom)) };
-    let role = match user.map(|user| door.admit(user, state.ctx.clock.now())).transpose() {
-        Ok(role) => role,
+    let turn = state.hub.turn(resource, called);
+    let asked: Vec<&str> = who.user().into_iter().map(|user| &**user).collect();
+    let door = match called.parse::<RoomId>() {
+        // What has the form of an id is never a name, and an id has one spelling.
+        Ok(room) if room.to_string() != called => return Ok(Err(Refused::NoSuchRoom)),
+        Ok(room) => match service::doors::find(&state.ctx, resource, room, &asked).await? {
+            Some(door) => Some(door),
+            None => return Ok(Err(Refused::NoSuchRoom)),
+        },
+        Err(_) => {
+            let named = service::doors::find_by_name(&state.ctx, resource, called, &asked).await?;
+            if named.door.is_none() && !named.is_open {
+                return Ok(Err(Refused::NoNamedRooms));
+            }
+            named.door
+        }
+    };
+    let (role, grant) = match door.as_ref().map(|door| Grant::at(door, who, state.ctx.clock.now())).transpose() {
+        Ok(granted) => granted.unwrap_or((None, Grant::ALL)),
         Err(refused) => return Ok(Err(refused)),
     };
-    let entry = Entry { room, user: user.cloned(), seen: (door.validity, door.version), turn };
-    Ok(Ok(Admitted { role, entry }))
+    let entry = Entry { called: called.into(), turn, managed: door.as_ref().map(Read::from) };
+    Ok(Ok(Admitted { role, grant, entry }))
 }
 
 /// Who is in a room now, with its door for them.
@@ -60,19 +69,27 @@ pub async fn inside(state: &State, resource: ResourceId, room: RoomId) -> Result
 }
 
 /// A room was changed, and that is kept: all who are in it are judged by what it is now, before the
-/// change is acknowledged. If that can't be read now, the watch does it as soon as it can.
-pub async fn changed(state: &State, resource: ResourceId, room: RoomId) {
-    let Some(users) = state.hub.changed(resource, room) else { return };
-    let users: Vec<&str> = users.iter().map(|user| &**user).collect();
-    match service::doors::find(&state.ctx, resource, room, &users).await {
-        Ok(door) => state.hub.judge(resource, room, door.as_ref(), state.ctx.clock.now()),
-        Err(error) => tracing::warn!(error = ?error, %room, "who is in the room is not judged again yet"),
-    }
+/// change is acknowledged. The other replicas are told.
+pub async fn changed(state: &State, resource: ResourceId, room: RoomId, name: Option<&RoomName>) {
+    state.told.add(Change::Room(resource, room));
+    judge(state, resource, room, name).await;
 }
 
-/// A user's tokens were revoked, or the user deleted: its connections end.
+/// A room was made that has a name: who was in a room of that name is judged by its roster.
+pub async fn named(state: &State, resource: ResourceId, room: RoomId, name: &RoomName) {
+    state.told.add(Change::Named(resource, room));
+    judge(state, resource, room, Some(name)).await;
+}
+
+/// A user's tokens were revoked, or the user deleted: its connections end. The other replicas are told.
 pub async fn revoked(state: &State, id: &RawId) {
     let Some((resource, user)) = id.guids() else { return };
+    state.told.add(Change::User(resource, user));
+    part_from_revoked(state, resource, user).await;
+}
+
+/// Parts from the connections of a user whose tokens are not good any more.
+pub(super) async fn part_from_revoked(state: &State, resource: ResourceId, user: Uuid) {
     match service::doors::tokens_valid_from(&state.ctx, &[(resource, user)]).await {
         Ok(from) => {
             let id = RawId::new(resource, user); // as tokens spell it
@@ -82,53 +99,12 @@ pub async fn revoked(state: &State, id: &RawId) {
     }
 }
 
-/// Looks again and again whether all who are in managed rooms may still be there, until `stop` is cancelled.
-pub async fn watch(state: State, stop: CancellationToken) {
-    let mut look = 0_u32;
-    while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-        look = look.wrapping_add(1);
-        if let Err(error) = look_at_rooms(&state).await {
-            tracing::warn!(error = ?error, "who is in which managed room can't be looked at");
-        }
-        if look.is_multiple_of(TOKENS)
-            && let Err(error) = look_at_tokens(&state).await
-        {
-            tracing::warn!(error = ?error, "the tokens of connected users can't be looked at");
-        }
+/// Judges all who are in a room by what it is now. If that can't be read now, the watch does it as soon as it can.
+pub(super) async fn judge(state: &State, resource: ResourceId, room: RoomId, name: Option<&RoomName>) {
+    let Some(users) = state.hub.changed(resource, room, name) else { return };
+    let users: Vec<&str> = users.iter().map(|user: &Arc<str>| &**user).collect();
+    match service::doors::find(&state.ctx, resource, room, &users).await {
+        Ok(door) => state.hub.judge(resource, room, door.as_ref(), state.ctx.clock.now()),
+        Err(error) => tracing::warn!(error = ?error, %room, "who is in the room is not judged again yet"),
     }
-}
-
-async fn look_at_rooms(state: &State) -> Result<(), ServiceError> {
-    let managed = state.hub.managed();
-    if managed.is_empty() {
-        return Ok(());
-    }
-    let rooms: Vec<(ResourceId, RoomId)> = managed.iter().map(|(room, _)| *room).collect();
-    let versions = service::doors::versions(&state.ctx, &rooms).await?;
-    let now = state.ctx.clock.now();
-    for (room, seen) in managed {
-        let is_closed = now < seen.0.from() || now >= seen.0.until();
-        if is_closed || versions.get(&room) != Some(&seen) {
-            changed(state, room.0, room.1).await;
-        }
-    }
-    Ok(())
-}
-
-async fn look_at_tokens(state: &State) -> Result<(), ServiceError> {
-    let guids = |id: &str| id.parse::<RawId>().ok().and_then(|raw| raw.guids());
-    let users = state.hub.users().into_iter().filter_map(|((_, id), oldest)| Some((guids(&id)?, id, oldest)));
-    let users: Vec<_> = users.collect();
-    if users.is_empty() {
-        return Ok(());
-    }
-    let asked: Vec<(ResourceId, Uuid)> = users.iter().map(|(user, ..)| *user).collect();
-    let valid_from = service::doors::tokens_valid_from(&state.ctx, &asked).await?;
-    for (user, id, oldest) in users {
-        let from = valid_from.get(&user).copied();
-        if from.is_none_or(|from| oldest < from) {
-            state.hub.revoke(user.0, &id, from);
-        }
-    }
-    Ok(())
 }

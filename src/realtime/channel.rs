@@ -14,7 +14,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::connection::{ConnectionId, Rate};
-use super::event::{Attached, Event, Message, PresenceAction, PresenceItem, Told};
+use super::doors::{Grant, Who};
+use super::event::{Attached, Event, Heard, Message, PresenceAction, PresenceItem, Told};
 use super::hub::{Hub, takes};
 use super::occupancy::{To, Updates};
 use super::outbox::{Outbox, Tell};
@@ -26,6 +27,7 @@ use super::{Modes, RESUMABLE_FOR};
 use crate::domain::door::Refused;
 use crate::domain::occupancy::Occupancy;
 use crate::domain::resource::ResourceId;
+use crate::domain::room_id::RoomId;
 
 /// A room while somebody is in it, or may come back to it.
 pub struct Channel {
@@ -58,13 +60,17 @@ struct State {
     gone: bool,
 }
 
+#[derive(Clone)]
 struct Attachment {
     outbox: Arc<Outbox>,
     modes: Modes,
     /// What it would have with any role.
     asked: Modes,
-    /// Whom a roster let in.
-    user: Option<Arc<str>>,
+    who: Who,
+    /// The managed room by which it is here; `None` while no backend made one of this name.
+    room: Option<RoomId>,
+    /// The name by which its client knows this channel, if it is not the channel's own.
+    alias: Option<Arc<str>>,
     occupancy: bool,
     echo: bool,
 }
@@ -73,7 +79,8 @@ struct Attachment {
 struct Away {
     modes: Modes,
     asked: Modes,
-    user: Option<Arc<str>>,
+    who: Who,
+    room: Option<RoomId>,
 }
 
 /// Members in a page of a snapshot (ably-chat.md, section 4.3).
@@ -138,12 +145,14 @@ impl Channel {
             return None;
         }
         // Under the lock: whoever changes the room counts first, and then looks who is here.
-        if attach.entry.is_some_and(|entry| hub.turn(self.resource, entry.room) != entry.turn) {
+        let entry = attach.entry;
+        if hub.turn(self.resource, &entry.called) != entry.turn {
             return Some(Attaching::Overtaken);
         }
-        let Attach { modes, asked, occupancy, .. } = attach;
-        let user = attach.entry.and_then(|entry| entry.user.clone());
-        let attachment = Attachment { outbox: Arc::clone(outbox), modes, asked, user, occupancy, echo };
+        let Attach { modes, asked, occupancy, who, .. } = attach;
+        let (who, room) = (who.clone(), entry.managed.as_ref().map(|read| read.room));
+        let alias = (*attach.channel != *self.name).then(|| attach.channel.into());
+        let attachment = Attachment { outbox: Arc::clone(outbox), modes, asked, who, room, alias, occupancy, echo };
         let missed = attach.since.map(|since| state.missed(hub, since, connection, &attachment));
         let was_here = state.put(connection, attachment);
         let left = if modes.contains(Modes::PRESENCE) {
@@ -161,8 +170,8 @@ impl Channel {
             Some(Some((serial, missed))) => (true, false, serial, missed),
         };
         self.tell_attached(&state, hub, connection, resumed, lost, serial);
-        for told in missed {
-            outbox.push(Tell::Shared(told));
+        if let Some(attachment) = state.attachments.get(&connection) {
+            missed.iter().for_each(|told| attachment.tell(told));
         }
         let members = self.sync(&state, hub, connection);
         self.tell_left(&mut state, hub, left);
@@ -180,40 +189,50 @@ impl Channel {
         state.attachments.contains_key(&connection) || state.away.contains_key(&connection)
     }
 
-    /// Who is attached, and whom of them a roster let in.
-    pub fn connections(&self) -> Vec<(ConnectionId, Option<Arc<str>>)> {
-        self.lock().attachments.iter().map(|(connection, a)| (*connection, a.user.clone())).collect()
+    /// Who is attached by a managed room.
+    pub fn connections(&self, room: RoomId) -> Vec<(ConnectionId, Who)> {
+        let state = self.lock();
+        let inside = state.attachments.iter().filter(|(_, a)| a.room == Some(room));
+        inside.map(|(connection, a)| (*connection, a.who.clone())).collect()
     }
 
-    /// Whom a roster let in.
+    /// The users that are here, or may come back.
     pub fn users(&self) -> Vec<Arc<str>> {
         let state = self.lock();
-        let away = state.away.values().filter_map(|away| away.user.clone());
-        state.attachments.values().filter_map(|attachment| attachment.user.clone()).chain(away).collect()
+        let away = state.away.values().map(|away| &away.who);
+        let here = state.attachments.values().map(|attachment| &attachment.who);
+        here.chain(away).filter_map(Who::user).cloned().collect()
     }
 
-    /// Judges everyone here anew, users by who they are and backends by `None`: who may not be here
-    /// is told why and leaves, and who may do other things than before is told so in place.
-    pub fn judge(self: &Arc<Self>, hub: &Hub, may: impl Fn(Option<&str>) -> Result<Modes, Refused>) {
+    /// Judges anew everyone who is here by `room`, and those who are here by none: who may not be
+    /// here is told why and leaves, and who may have other things than before is told so in place.
+    pub fn judge(self: &Arc<Self>, hub: &Hub, room: Option<RoomId>, may: impl Fn(&Who) -> Result<Grant, Refused>) {
+        let concerns = |by: Option<RoomId>| by.is_none() || by == room;
         let mut state = self.lock();
-        let verdicts: Vec<(ConnectionId, Result<Modes, Refused>)> =
-            state.attachments.iter().map(|(id, a)| (*id, may(a.user.as_deref()))).collect();
+        let concerned = state.attachments.iter_mut().filter(|(_, attachment)| concerns(attachment.room));
+        let verdicts: Vec<(ConnectionId, Result<Grant, Refused>)> = concerned
+            .map(|(connection, attachment)| {
+                attachment.room = room;
+                (*connection, may(&attachment.who))
+            })
+            .collect();
         for (connection, verdict) in verdicts {
             match verdict {
-                Ok(modes) => self.set_modes(&mut state, hub, connection, modes, true),
+                Ok(grant) => self.set_modes(&mut state, hub, connection, grant),
                 Err(refused) => self.eject(&mut state, hub, connection, refused),
             }
         }
         let mut gone = Vec::new();
-        state.away.retain(|connection, away| match may(away.user.as_deref()) {
-            Ok(modes) => {
-                away.modes = away.asked & modes;
-                true
+        state.away.retain(|connection, away| {
+            if !concerns(away.room) {
+                return true;
             }
-            Err(_) => {
-                gone.push(*connection);
-                false
+            away.room = room;
+            match may(&away.who) {
+                Ok(grant) => away.modes = away.asked & grant.modes,
+                Err(_) => gone.push(*connection),
             }
+            gone.last() != Some(connection)
         });
         for connection in gone {
             let left = state.members.remove_all(connection);
@@ -222,31 +241,44 @@ impl Channel {
         self.changed(&mut state, hub, Instant::now());
     }
 
+    /// A managed room is gone: who is here by it leaves. What was said there is told to nobody who comes next.
+    pub fn close(self: &Arc<Self>, hub: &Hub, room: RoomId) {
+        let mut state = self.lock();
+        let is_here = |by: Option<RoomId>| by == Some(room);
+        let inside = state.attachments.iter().filter(|(_, attachment)| is_here(attachment.room));
+        let inside: Vec<ConnectionId> = inside.map(|(connection, _)| *connection).collect();
+        for connection in inside {
+            self.eject(&mut state, hub, connection, Refused::NoSuchRoom);
+        }
+        let away: Vec<ConnectionId> =
+            state.away.extract_if(|_, away| is_here(away.room)).map(|(connection, _)| connection).collect();
+        for connection in away {
+            let left = state.members.remove_all(connection);
+            self.tell_left(&mut state, hub, left);
+        }
+        state.replay.forget();
+        self.changed(&mut state, hub, Instant::now());
+    }
+
     /// Makes a connection leave, and tells it why.
     fn eject(&self, state: &mut State, hub: &Hub, connection: ConnectionId, refused: Refused) {
         if let Some(attachment) = state.take(connection) {
             attachment.outbox.forget_occupancy(&self.name);
-            attachment.outbox.push(Tell::Shared(self.told(hub, Event::Ejected(refused))));
+            attachment.tell(&self.told(hub, Event::Ejected(refused)));
         }
         let left = state.members.remove_all(connection);
         self.tell_left(state, hub, left);
     }
 
-    /// Lets an attachment do what it asked for, as far as `modes` go; its client is told of a change.
-    fn set_modes(&self, state: &mut State, hub: &Hub, connection: ConnectionId, modes: Modes, occupancy: bool) {
+    /// Lets an attachment have what it asked for, as far as `grant` goes; its client is told of a change.
+    fn set_modes(&self, state: &mut State, hub: &Hub, connection: ConnectionId, grant: Grant) {
         let Some(attachment) = state.attachments.get(&connection) else { return };
-        let now = attachment.asked & modes;
-        let occupancy = attachment.occupancy && occupancy;
+        let now = attachment.asked & grant.modes;
+        let occupancy = attachment.occupancy && grant.occupancy;
         if now == attachment.modes && occupancy == attachment.occupancy {
             return;
         }
-        let attachment = Attachment {
-            modes: now,
-            occupancy,
-            outbox: Arc::clone(&attachment.outbox),
-            user: attachment.user.clone(),
-            ..*attachment
-        };
+        let attachment = Attachment { modes: now, occupancy, ..attachment.clone() };
         state.put(connection, attachment);
         self.tell_attached(state, hub, connection, true, false, state.replay.head());
         self.sync(state, hub, connection);
@@ -256,9 +288,9 @@ impl Channel {
         }
     }
 
-    /// Takes from an attachment what is not in `modes`, and its updates unless `occupancy`. False if
-    /// nothing is left, which is for the caller to tell.
-    pub fn regrant(self: &Arc<Self>, hub: &Hub, connection: ConnectionId, modes: Modes, occupancy: bool) -> bool {
+    /// Takes from an attachment what is not in `grant`. False if nothing is left, which is for the caller to tell.
+    pub fn regrant(self: &Arc<Self>, hub: &Hub, connection: ConnectionId, grant: Grant) -> bool {
+        let Grant { modes, occupancy } = grant;
         let mut state = self.lock();
         if let Some(away) = state.away.get_mut(&connection) {
             away.asked &= modes;
@@ -270,7 +302,7 @@ impl Channel {
         if now.is_empty() {
             return false;
         }
-        self.set_modes(&mut state, hub, connection, now, occupancy);
+        self.set_modes(&mut state, hub, connection, Grant { modes: now, occupancy });
         self.changed(&mut state, hub, Instant::now());
         true
     }
@@ -296,8 +328,8 @@ impl Channel {
         let mut state = self.lock();
         let now = Instant::now();
         if let Some(attachment) = state.take(connection) {
-            let Attachment { modes, asked, user, .. } = attachment;
-            state.away.insert(connection, Away { modes, asked, user });
+            let Attachment { modes, asked, who, room, .. } = attachment;
+            state.away.insert(connection, Away { modes, asked, who, room });
         }
         state.kept_until = Some(now + RESUMABLE_FOR);
         if state.members.leave(connection, Some(leaves_at)) {

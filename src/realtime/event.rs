@@ -147,12 +147,37 @@ pub enum Event {
     },
 }
 
-/// An event of a room, rendered at most once a format, however many are told.
+/// An event of a room, rendered at most once a format and name, however many are told.
 pub struct Told {
     pub channel: Arc<str>,
     pub at: DateTime<Utc>,
     pub event: Event,
-    forms: [OnceLock<Bytes>; Told::FORMS],
+    forms: [OnceLock<Bytes>; 2 * Told::FORMS],
+}
+
+/// What one client is told, by the name that it knows the channel by.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    pub told: Arc<Told>,
+    /// Where that is not the channel's own: a room that has a name is entered by its id, too.
+    pub alias: Option<Arc<str>>,
+}
+
+impl Heard {
+    /// The name of the channel, as the client knows it.
+    pub fn channel(&self) -> &Arc<str> {
+        self.alias.as_ref().unwrap_or(&self.told.channel)
+    }
+
+    /// As it goes out in the protocol's `form`-th format, made by `render` the first time.
+    pub fn form(&self, form: usize, render: impl FnOnce(&Self) -> Bytes) -> Bytes {
+        // All who know the channel by another name know it by the same: the id of its room.
+        let place = if self.alias.is_some() { form + Told::FORMS } else { form };
+        match self.told.forms.get(place) {
+            Some(rendered) => rendered.get_or_init(|| render(self)).clone(),
+            None => render(self),
+        }
+    }
 }
 
 impl Told {
@@ -162,14 +187,6 @@ impl Told {
     /// Something that happened in a channel.
     pub fn new(channel: Arc<str>, at: DateTime<Utc>, event: Event) -> Self {
         Self { channel, at, event, forms: Default::default() }
-    }
-
-    /// The event as it goes out in the protocol's `form`-th format, made by `render` the first time.
-    pub fn form(&self, form: usize, render: impl FnOnce(&Self) -> Bytes) -> Bytes {
-        match self.forms.get(form) {
-            Some(rendered) => rendered.get_or_init(|| render(self)).clone(),
-            None => render(self),
-        }
     }
 
     /// Bytes, about as it goes out.

@@ -22,8 +22,8 @@ use std::time::Duration;
 use bitflags::bitflags;
 
 pub use connection::{ConnectionId, Identity, NotResumed, Owner, Rate};
-pub use doors::{Entry, Inside, modes_of};
-pub use event::{Attached, Data, Event, Message, Payload, PresenceAction, PresenceItem, Told};
+pub use doors::{Entry, Grant, Inside, Named, Read, Room, Seen, Who};
+pub use event::{Attached, Data, Event, Heard, Message, Payload, PresenceAction, PresenceItem, Told};
 pub use hub::{Full, Hub, Place};
 pub use outbox::{Batch, End, Outbox, Tell};
 pub use session::{Answer, Attach, Attaching, LONGEST_CLIENT_ID, NewMessage, NewPresence, Refusal, Session};

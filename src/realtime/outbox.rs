@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::event::Told;
+use super::event::Heard;
 
 /// The most that waits for a client. One that reads slower is parted from; it resumes, and is told
 /// from the room's own memory what it missed: so this holds more than that does.
@@ -18,7 +18,7 @@ const MOST_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub enum Tell {
     /// Of a room; others are told the same.
-    Shared(Arc<Told>),
+    Shared(Heard),
     /// A frame that the protocol made for this client alone.
     Own(Bytes),
 }
@@ -26,7 +26,7 @@ pub enum Tell {
 impl Tell {
     fn size(&self) -> usize {
         match self {
-            Self::Shared(told) => told.size(),
+            Self::Shared(heard) => heard.told.size(),
             Self::Own(frame) => frame.len(),
         }
     }
@@ -50,7 +50,7 @@ pub enum End {
 pub enum Batch {
     Ordered(VecDeque<Tell>),
     /// One update a room at most, the newest.
-    Occupancy(Vec<Arc<Told>>),
+    Occupancy(Vec<Heard>),
     End(End),
 }
 
@@ -67,7 +67,7 @@ struct State {
     ordered: VecDeque<Tell>,
     bytes: usize,
     /// Apart: an update between a client's own echo and its ACK makes the SDK lose the echo (ably-chat.md, 3.8).
-    occupancy: Vec<Arc<Told>>,
+    occupancy: Vec<Heard>,
     end: Option<End>,
 }
 
@@ -90,22 +90,22 @@ impl Outbox {
     }
 
     /// Puts an update in the place of an older one of the same room.
-    pub fn push_occupancy(&self, told: Arc<Told>) {
+    pub fn push_occupancy(&self, heard: Heard) {
         let mut state = self.lock();
         if state.end.is_some() {
             return;
         }
-        match state.occupancy.iter_mut().find(|waiting| waiting.channel == told.channel) {
-            Some(waiting) => *waiting = told,
-            None => state.occupancy.push(told),
+        match state.occupancy.iter_mut().find(|waiting| waiting.told.channel == heard.told.channel) {
+            Some(waiting) => *waiting = heard,
+            None => state.occupancy.push(heard),
         }
         drop(state);
         self.filled.notify_one();
     }
 
-    /// Forgets an update of a room that the client left.
+    /// Forgets an update of a channel, by its own name, that the client left.
     pub fn forget_occupancy(&self, channel: &str) {
-        self.lock().occupancy.retain(|waiting| *waiting.channel != *channel);
+        self.lock().occupancy.retain(|waiting| *waiting.told.channel != *channel);
     }
 
     /// True if so much more would leave the queue no more than half full.

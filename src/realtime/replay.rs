@@ -81,6 +81,14 @@ impl Replay {
         is_covered.then(|| self.events.range(start..).map(|kept| &kept.told))
     }
 
+    /// Lets go of everything: those who come next must not be told of it.
+    pub fn forget(&mut self) {
+        while !self.events.is_empty() {
+            self.drop_oldest();
+        }
+        self.floor = self.head;
+    }
+
     fn drop_oldest(&mut self) {
         if let Some(kept) = self.events.pop_front() {
             self.floor = kept.serial;

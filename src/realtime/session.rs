@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::connection::{Connection, ConnectionId, Identity};
-use super::doors::Entry;
+use super::doors::{Entry, Grant, Who};
 use super::event::{Payload, PresenceAction};
 use super::hub::{Hub, Place};
 use super::outbox::Outbox;
@@ -29,7 +29,10 @@ pub struct Session {
 /// How a client wants to be in a room.
 #[derive(Debug, Clone, Copy)]
 pub struct Attach<'a> {
+    /// By the name that its client knows it by.
     pub channel: &'a str,
+    /// The channel's own name: the same, unless the room has a name and was entered by its id.
+    pub place: &'a str,
     /// What it may, of what it asks for.
     pub modes: Modes,
     /// What it would have with any role: as much of it as the credential covers.
@@ -37,8 +40,9 @@ pub struct Attach<'a> {
     pub occupancy: bool,
     /// The serial of the last that it was told there.
     pub since: Option<&'a str>,
-    /// By what it was let into a managed room.
-    pub entry: Option<&'a Entry>,
+    pub who: &'a Who,
+    /// By what it was let in.
+    pub entry: &'a Entry,
 }
 
 /// What came of going into a room.
@@ -77,6 +81,8 @@ pub enum Refusal {
     NotAttached,
     #[error("the channel was attached without a mode that this needs ({0})")]
     NotGranted(&'static str),
+    #[error("the connection is in this room already, by its other name")]
+    InsideByOtherName,
     #[error("at most {0} channels a connection")]
     TooManyRooms(usize),
     #[error("at most {0} members a room")]
@@ -128,7 +134,7 @@ impl Session {
     /// Goes into a room, or changes how it is in it.
     ///
     /// # Errors
-    /// `TooManyRooms`.
+    /// `TooManyRooms`, `InsideByOtherName`.
     pub fn attach(&self, attach: Attach<'_>) -> Result<Attaching, Refusal> {
         let max = self.hub.limits.rooms_per_connection;
         let mut state = self.connection.state();
@@ -142,16 +148,20 @@ impl Session {
                 return Err(Refusal::TooManyRooms(max));
             }
         }
+        let is_it = |(name, channel): (&Arc<str>, &Arc<super::channel::Channel>)| {
+            **name != *attach.channel && **channel.name() == *attach.place && channel.holds(self.connection.id)
+        };
+        if state.channels.iter().any(is_it) {
+            return Err(Refusal::InsideByOtherName);
+        }
         let echo = state.echo;
         let resource = self.connection.owner.resource;
-        let (channel, attaching) = self.hub.enter(resource, attach.channel, |channel| {
-            if let Some(entry) = attach.entry {
-                self.hub.doors.register(resource, entry, channel);
-            }
+        let (channel, attaching) = self.hub.enter(resource, attach.place, |channel| {
+            self.hub.doors.register(resource, attach.entry, channel, self.hub.clock.now());
             channel.attach(&self.hub, self.connection.id, &self.outbox, attach, echo)
         });
         if attaching != Attaching::Overtaken {
-            state.channels.insert(Arc::clone(channel.name()), channel);
+            state.channels.insert(attach.channel.into(), channel);
         } else {
             self.hub.let_go(&channel); // unless others are there
         }
@@ -170,18 +180,17 @@ impl Session {
             && let Some(channel) = state.channels.remove(channel)
         {
             channel.detach(&self.hub, self.connection.id);
+            self.outbox.forget_occupancy(channel.name());
         }
-        self.outbox.forget_occupancy(channel);
     }
 
-    /// Takes from each attachment what `may` says is not granted any more: modes, and the updates of
-    /// occupancy. Gives the channels where nothing is left.
-    pub fn regrant(&self, may: impl Fn(&str) -> (Modes, bool)) -> Vec<Arc<str>> {
+    /// Takes from each attachment what `may` says is not granted any more. Gives the channels where
+    /// nothing is left.
+    pub fn regrant(&self, may: impl Fn(&str) -> Grant) -> Vec<Arc<str>> {
         let mut state = self.connection.state();
         let mut lost = Vec::new();
         state.channels.retain(|name, channel| {
-            let (modes, occupancy) = may(name);
-            let stays = channel.regrant(&self.hub, self.connection.id, modes, occupancy);
+            let stays = channel.regrant(&self.hub, self.connection.id, may(name));
             if !stays {
                 channel.detach(&self.hub, self.connection.id);
                 lost.push(Arc::clone(name));

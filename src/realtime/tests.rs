@@ -103,8 +103,9 @@ async fn take(hub: &Arc<Hub>, clients: &mut [Client], step: Step) {
         Step::Regrant(n, bits) => {
             clients[n].listen();
             let Client { session, views, .. } = &mut clients[n];
-            for lost in session.iter().flat_map(|s| s.regrant(|_| (Modes::from_bits_truncate(bits), bits & 0x80 == 0)))
-            {
+            for lost in session.iter().flat_map(|s| {
+                s.regrant(|_| Grant { modes: Modes::from_bits_truncate(bits), occupancy: bits & 0x80 == 0 })
+            }) {
                 views.insert(lost.to_string(), View::default());
             }
         }
@@ -208,7 +209,7 @@ fn updates_end_with_the_right_to_them() {
         let (mut ann, mut bob) = two(&hub);
         pass(&hub, 2_000).await;
         ann.listen();
-        let _ = ann.session.as_ref().expect("ann").regrant(|_| (ALL, false));
+        let _ = ann.session.as_ref().expect("ann").regrant(|_| Grant { modes: ALL, occupancy: false });
         let _ = bob.presence("one", PresenceAction::Enter);
         pass(&hub, 2_000).await;
         ann.listen();
@@ -333,8 +334,8 @@ fn an_evicted_client_takes_the_leave_for_its_own() {
 
         let told = bob.session.as_ref().expect("bob").outbox().next().now_or_never();
         let Some(Batch::Ordered(batch)) = told else { panic!("{told:?}") };
-        let Some(Tell::Shared(told)) = batch.front() else { panic!("{batch:?}") };
-        let Event::Presence { items, .. } = &told.event else { panic!("{told:?}") };
+        let Some(Tell::Shared(heard)) = batch.front() else { panic!("{batch:?}") };
+        let Event::Presence { items, .. } = &heard.told.event else { panic!("{heard:?}") };
         assert_eq!(items[0].id, format!("{}:0:1", ann.session.as_ref().expect("ann").id()));
         assert_eq!(items[0].action, PresenceAction::Leave);
     });

@@ -1,6 +1,7 @@
 //! Who may be in a managed room now.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use crate::domain::door::Door;
 use crate::domain::resource::ResourceId;
 use crate::domain::room_id::RoomId;
 use crate::store;
-pub use crate::store::doors::Version;
+pub use crate::store::doors::{Named, Version};
 
 /// A room's door, as far as it concerns `raw_ids`; `None` if there is no such room.
 pub async fn find(
@@ -20,6 +21,25 @@ pub async fn find(
     raw_ids: &[&str],
 ) -> Result<Option<Door>, ServiceError> {
     ctx.run(async |conn| store::doors::find(conn, resource, room, raw_ids).await).await
+}
+
+/// What a name leads to, with the door of a managed room as far as it concerns `raw_ids`.
+pub async fn find_by_name(
+    ctx: &Context,
+    resource: ResourceId,
+    name: &str,
+    raw_ids: &[&str],
+) -> Result<Named, ServiceError> {
+    ctx.run(async |conn| store::doors::find_by_name(conn, resource, name, raw_ids).await).await
+}
+
+/// Of the rooms that no backend had made when they were entered: those that one has made since, by
+/// their ids; and by `None`, those of a resource that has no such rooms any more.
+pub async fn named(
+    ctx: &Context,
+    rooms: &[(ResourceId, Arc<str>)],
+) -> Result<Vec<((ResourceId, Arc<str>), Option<RoomId>)>, ServiceError> {
+    ctx.run(async |conn| store::doors::named(conn, rooms).await).await
 }
 
 /// The windows and roster versions of those of the rooms that there are.

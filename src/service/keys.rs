@@ -13,13 +13,19 @@ use crate::store::signing_keys::SigningKeyRow;
 /// The resource that every database has; its key names on the Ably surface begin with it.
 pub const DEFAULT_RESOURCE: &str = "dev";
 
-/// Makes the default resource and its access keys. The primary key is set at each start; a secondary
-/// key is kept if there is one. Replicas that start at once agree.
-pub async fn prepare(ctx: &Context, primary: &str, secondary: &str) -> Result<ResourceId, ServiceError> {
+/// Makes the default resource and its access keys. The primary key, and whether the resource has
+/// rooms that no backend made, are set at each start; a secondary key is kept if there is one. Replicas that start at once agree.
+pub async fn prepare(
+    ctx: &Context,
+    primary: &str,
+    secondary: &str,
+    named_rooms: bool,
+) -> Result<ResourceId, ServiceError> {
     let now = ctx.clock.now();
     let guid = Uuid::new_v4();
     ctx.run(async |conn| {
         let resource = store::resources::ensure(conn, DEFAULT_RESOURCE, guid, now).await?;
+        store::resources::set_named_rooms(conn, resource, named_rooms).await?;
         store::access_keys::set(conn, resource, "primary", primary).await?;
         store::access_keys::ensure(conn, resource, "secondary", secondary).await?;
         Ok(resource)

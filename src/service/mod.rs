@@ -1,9 +1,11 @@
 //! One function an operation, one transaction each.
 
+pub mod changes;
 pub mod doors;
 pub mod health;
 pub mod identities;
 pub mod keys;
+pub mod named_rooms;
 pub mod rooms;
 pub mod rosters;
 
@@ -36,6 +38,9 @@ pub enum ServiceError {
     /// A request id came again with another body or date.
     #[error("the repeated request differs from the first")]
     RepeatDiffers,
+    /// The room of a name has other options than those that were asked for.
+    #[error("the room of that name has other options")]
+    OtherOptions,
     #[error("no such identity of this resource")]
     IdentityNotOwned,
     /// The database is away or overloaded; trying again may help.

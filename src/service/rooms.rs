@@ -9,6 +9,7 @@ use super::{Context, ServiceError};
 use crate::domain::resource::ResourceId;
 use crate::domain::room::{Room, RoomChange};
 use crate::domain::room_id::RoomId;
+use crate::domain::room_name::RoomName;
 use crate::domain::roster::Participant;
 use crate::domain::validity::Validity;
 use crate::store;
@@ -24,6 +25,14 @@ pub struct NewRoom {
     pub pstn_dial_out_enabled: bool,
     /// No id twice, and no more than [`Context::max_participants`].
     pub roster: Vec<Participant>,
+}
+
+impl NewRoom {
+    /// The room that it becomes.
+    pub(super) fn with(&self, id: RoomId, name: Option<RoomName>) -> Room {
+        let (created_at, pstn_dial_out_enabled) = (self.created_at, self.pstn_dial_out_enabled);
+        Room { id, name, created_at, validity: self.validity, pstn_dial_out_enabled }
+    }
 }
 
 /// By what a create is known when it comes again (acs-rooms.md, section 3).
@@ -47,7 +56,7 @@ pub const REMEMBERED: TimeDelta = TimeDelta::hours(24);
 /// Nobody waits for a sweep, and a batch of full rosters takes its time.
 const SWEEP_PATIENCE: Duration = Duration::from_secs(60);
 /// Another process may make the same id; twice in a row is next to impossible.
-const ID_ATTEMPTS: usize = 10;
+pub(super) const ID_ATTEMPTS: usize = 10;
 
 /// Makes a room. `render` writes the answer, which is kept with the room if the request can come
 /// again; then the first answer is given, also when the room was changed or deleted since.
@@ -62,12 +71,7 @@ pub async fn create(
     render: impl Fn(&Room) -> Vec<u8>,
 ) -> Result<Created, ServiceError> {
     for _ in 0..ID_ATTEMPTS {
-        let room = Room {
-            id: ctx.room_ids.next(new.created_at),
-            created_at: new.created_at,
-            validity: new.validity,
-            pstn_dial_out_enabled: new.pstn_dial_out_enabled,
-        };
+        let room = new.with(ctx.room_ids.next(new.created_at), None);
         let answer = render(&room);
         let remember = repeat.map(|repeat| Remember {
             request: repeat.request,
@@ -86,7 +90,7 @@ pub async fn create(
                     return Ok(created);
                 }
             }
-            (Inserted::RequestTaken | Inserted::IdTaken, _) => {}
+            (Inserted::RequestTaken | Inserted::IdTaken | Inserted::NameTaken, _) => {}
         }
     }
     Err(ServiceError::Unavailable(None))
@@ -141,10 +145,9 @@ pub async fn update(
         .ok_or(ServiceError::RoomNotFound)
 }
 
-/// Deletes a room and its roster.
-pub async fn delete(ctx: &Context, resource: ResourceId, room: RoomId) -> Result<(), ServiceError> {
-    let there = ctx.run(async |conn| store::rooms::delete(conn, resource, room).await).await?;
-    if there { Ok(()) } else { Err(ServiceError::RoomNotFound) }
+/// Deletes a room and its roster, and gives it back as it was.
+pub async fn delete(ctx: &Context, resource: ResourceId, room: RoomId) -> Result<Room, ServiceError> {
+    ctx.run(async |conn| store::rooms::delete(conn, resource, room).await).await?.ok_or(ServiceError::RoomNotFound)
 }
 
 /// Deletes at most `limit` rooms, of every resource, whose window ended by `end`.

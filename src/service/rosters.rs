@@ -3,6 +3,7 @@
 use super::{Context, ServiceError};
 use crate::domain::resource::ResourceId;
 use crate::domain::room_id::RoomId;
+use crate::domain::room_name::RoomName;
 use crate::domain::roster::{Participant, RosterChange};
 use crate::store;
 use crate::store::participants::Applied;
@@ -12,7 +13,8 @@ pub async fn list(ctx: &Context, resource: ResourceId, room: RoomId) -> Result<V
     ctx.run(async |conn| store::participants::list(conn, resource, room).await).await?.ok_or(ServiceError::RoomNotFound)
 }
 
-/// Adds, re-roles and removes in one step: all of `change` happens, or none of it.
+/// Adds, re-roles and removes in one step: all of `change` happens, or none of it. Gives the room's name, if it has
+/// one.
 ///
 /// # Errors
 /// `RoomNotFound`; `TooManyParticipants` if the roster would then hold too many.
@@ -21,9 +23,9 @@ pub async fn change(
     resource: ResourceId,
     room: RoomId,
     change: &RosterChange,
-) -> Result<(), ServiceError> {
+) -> Result<Option<RoomName>, ServiceError> {
     if change.is_empty() {
-        return super::rooms::get(ctx, resource, room).await.map(|_| ());
+        return super::rooms::get(ctx, resource, room).await.map(|room| room.name);
     }
     let (now, max) = (ctx.clock.now(), ctx.max_participants);
     let applied = ctx
@@ -37,7 +39,7 @@ pub async fn change(
         })
         .await?;
     match applied {
-        Applied::Done => Ok(()),
+        Applied::Done(name) => Ok(name),
         Applied::NoRoom => Err(ServiceError::RoomNotFound),
         Applied::TooMany => Err(ServiceError::TooManyParticipants { max }),
         Applied::Overtaken => Err(ServiceError::Unavailable(None)),

@@ -1,10 +1,12 @@
 //! Every line of SQL. Functions take a connection, so that the caller decides the transaction.
 
 pub mod access_keys;
+pub mod changes;
 pub mod doors;
 pub mod embedded;
 pub mod error;
 pub mod identities;
+pub mod named_rooms;
 pub mod participants;
 pub mod pool;
 pub mod repeated_requests;

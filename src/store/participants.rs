@@ -8,12 +8,14 @@ use crate::domain::raw_id::RawId;
 use crate::domain::resource::ResourceId;
 use crate::domain::role::Role;
 use crate::domain::room_id::RoomId;
+use crate::domain::room_name::RoomName;
 use crate::domain::roster::{Participant, RosterChange};
 
 /// What became of a change of a roster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applied {
-    Done,
+    /// With the room's name, if it has one.
+    Done(Option<RoomName>),
     NoRoom,
     /// The roster would hold more than it may; nothing was changed.
     TooMany,
@@ -41,7 +43,7 @@ pub async fn apply(
         r#"WITH seen AS (
                SELECT roster_version, participant_count FROM rooms WHERE resource_id = $1 AND id = $2
            ), turn AS (
-               SELECT roster_version FROM rooms WHERE resource_id = $1 AND id = $2 FOR UPDATE
+               SELECT roster_version, name FROM rooms WHERE resource_id = $1 AND id = $2 FOR UPDATE
            ), growth AS (
                SELECT cardinality($3::text[]) - count(*) FILTER (WHERE raw_id = ANY ($3))
                     - count(*) FILTER (WHERE raw_id = ANY ($5)) AS by
@@ -63,7 +65,8 @@ pub async fn apply(
                UPDATE rooms SET participant_count = fresh.size, roster_version = rooms.roster_version + 1
                FROM fresh WHERE fits AND resource_id = $1 AND id = $2
            )
-           SELECT EXISTS (SELECT FROM turn) AS "there!", (SELECT fits FROM fresh) AS fits"#,
+           SELECT EXISTS (SELECT FROM turn) AS "there!", (SELECT fits FROM fresh) AS fits,
+                  (SELECT name FROM turn) AS name"#,
         resource.as_uuid(),
         room.as_i64(),
         raw_ids.as_slice() as _,
@@ -78,7 +81,7 @@ pub async fn apply(
         (false, _) => Applied::NoRoom,
         (true, None) => Applied::Overtaken,
         (true, Some(false)) => Applied::TooMany,
-        (true, Some(true)) => Applied::Done,
+        (true, Some(true)) => Applied::Done(told.name.as_deref().map(RoomName::from_stored)),
     })
 }
 

@@ -25,6 +25,22 @@ pub async fn ensure(
     find(conn, name).await?.ok_or_else(|| StoreError::Fault(sqlx::Error::RowNotFound))
 }
 
+/// Sets whether a resource has live rooms that no backend made.
+pub async fn set_named_rooms(
+    conn: &mut PgConnection,
+    resource: ResourceId,
+    named_rooms: bool,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE resources SET named_rooms = $2 WHERE id = $1 AND named_rooms <> $2",
+        resource.as_uuid(),
+        named_rooms
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// The resource of that name, if it is made.
 pub async fn find(conn: &mut PgConnection, name: &str) -> Result<Option<ResourceId>, StoreError> {
     let id = sqlx::query_scalar!("SELECT id FROM resources WHERE name = $1", name).fetch_optional(conn).await?;

@@ -9,11 +9,13 @@ use super::error::violates;
 use crate::domain::resource::ResourceId;
 use crate::domain::room::{Room, RoomChange};
 use crate::domain::room_id::RoomId;
+use crate::domain::room_name::RoomName;
 use crate::domain::roster::Participant;
 use crate::domain::validity::Validity;
 
 struct RoomRow {
     id: i64,
+    name: Option<String>,
     created_at: DateTime<Utc>,
     valid_from: DateTime<Utc>,
     valid_until: DateTime<Utc>,
@@ -24,6 +26,7 @@ impl From<RoomRow> for Room {
     fn from(row: RoomRow) -> Self {
         Self {
             id: RoomId::from_i64(row.id),
+            name: row.name.as_deref().map(RoomName::from_stored),
             created_at: row.created_at,
             validity: Validity::from_stored(row.valid_from, row.valid_until),
             pstn_dial_out_enabled: row.pstn_dial_out_enabled,
@@ -50,6 +53,8 @@ pub enum Inserted {
     IdTaken,
     /// The request id is remembered already; nothing was written.
     RequestTaken,
+    /// Another room has the name; nothing was written.
+    NameTaken,
 }
 
 /// Keeps a room with its roster and, if it came with a request id, the answer: all in one
@@ -116,7 +121,7 @@ pub async fn insert(
 pub async fn find(conn: &mut PgConnection, resource: ResourceId, room: RoomId) -> Result<Option<Room>, StoreError> {
     let row = sqlx::query_as!(
         RoomRow,
-        "SELECT id, created_at, valid_from, valid_until, pstn_dial_out_enabled
+        "SELECT id, name, created_at, valid_from, valid_until, pstn_dial_out_enabled
          FROM rooms WHERE resource_id = $1 AND id = $2",
         resource.as_uuid(),
         room.as_i64()
@@ -135,7 +140,7 @@ pub async fn list(
 ) -> Result<Vec<Room>, StoreError> {
     let rows = sqlx::query_as!(
         RoomRow,
-        "SELECT id, created_at, valid_from, valid_until, pstn_dial_out_enabled
+        "SELECT id, name, created_at, valid_from, valid_until, pstn_dial_out_enabled
          FROM rooms WHERE resource_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
         resource.as_uuid(),
         before.map_or(i64::MAX, RoomId::as_i64), // ids grow with time: the key is the order
@@ -159,7 +164,7 @@ pub async fn update(
          SET valid_from = coalesce($3, valid_from), valid_until = coalesce($4, valid_until),
              pstn_dial_out_enabled = coalesce($5, pstn_dial_out_enabled)
          WHERE resource_id = $1 AND id = $2
-         RETURNING id, created_at, valid_from, valid_until, pstn_dial_out_enabled",
+         RETURNING id, name, created_at, valid_from, valid_until, pstn_dial_out_enabled",
         resource.as_uuid(),
         room.as_i64(),
         change.validity.map(|v| v.from()),
@@ -171,12 +176,18 @@ pub async fn update(
     Ok(row.map(Room::from))
 }
 
-/// Deletes a room with its roster. True if it was there.
-pub async fn delete(conn: &mut PgConnection, resource: ResourceId, room: RoomId) -> Result<bool, StoreError> {
-    let done = sqlx::query!("DELETE FROM rooms WHERE resource_id = $1 AND id = $2", resource.as_uuid(), room.as_i64())
-        .execute(conn)
-        .await?;
-    Ok(done.rows_affected() == 1)
+/// Deletes a room with its roster, and gives it back as it was.
+pub async fn delete(conn: &mut PgConnection, resource: ResourceId, room: RoomId) -> Result<Option<Room>, StoreError> {
+    let row = sqlx::query_as!(
+        RoomRow,
+        "DELETE FROM rooms WHERE resource_id = $1 AND id = $2
+         RETURNING id, name, created_at, valid_from, valid_until, pstn_dial_out_enabled",
+        resource.as_uuid(),
+        room.as_i64()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(Room::from))
 }
 
 /// What a sweep deleted, or would.

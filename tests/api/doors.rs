@@ -1,18 +1,6 @@
 //! Managed rooms and those who are in them: the roster and the window decide who is live, at once.
 
-use serde_json::Value;
-
 use crate::support::*;
-
-/// A user of the Identity API: its raw id, and a socket that its token opened.
-async fn user(app: &TestApp) -> (String, Socket) {
-    let answer = app.post("/identities", json!({ "createTokenWithScopes": ["chat"] })).await;
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let (id, token) = (text(&answer.body["identity"]["id"]), text(&answer.body["accessToken"]["token"]));
-    let mut socket = Socket::connect(app, &format!("access_token={token}")).await;
-    assert_eq!(socket.next().await["action"], 4);
-    (id, socket)
-}
 
 async fn patch(app: &TestApp, room: &str, participants: Value) {
     let path = format!("/rooms/{room}/participants");
@@ -20,14 +8,9 @@ async fn patch(app: &TestApp, room: &str, participants: Value) {
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
 }
 
-/// The kind of a frame, and the code in it.
-fn kind(frame: &Value) -> (u64, u64) {
-    (frame["action"].as_u64().unwrap_or(99), frame["error"]["code"].as_u64().unwrap_or(0))
-}
-
 /// A user that is in a room, with a role.
 async fn inside(app: &TestApp, role: &str) -> (String, String, Socket) {
-    let (id, mut socket) = user(app).await;
+    let (id, mut socket) = live_user(app).await;
     let room = app.room_with(json!({ id.clone(): { "role": role } })).await;
     assert_eq!(kind(&socket.attach(&room).await), (11, 0));
     (room, id, socket)
@@ -37,28 +20,28 @@ const PUBLISH: u64 = 1 << 17;
 const PRESENCE: u64 = 1 << 16;
 const SUBSCRIBE: u64 = 1 << 18;
 
-fn modes(frame: &Value) -> u64 {
-    frame["flags"].as_u64().unwrap() & (PUBLISH | PRESENCE | SUBSCRIBE)
+fn granted(frame: &Value) -> u64 {
+    modes(frame) & (PUBLISH | PRESENCE | SUBSCRIBE)
 }
 
 #[tokio::test]
 async fn a_role_says_what_its_holder_may_do() {
     let app = TestApp::start().await;
-    let mut granted = Vec::new();
+    let mut grants = Vec::new();
     for role in ["Presenter", "Collaborator", "Attendee", "Consumer"] {
-        let (id, mut socket) = user(&app).await;
+        let (id, mut socket) = live_user(&app).await;
         let room = app.room_with(json!({ id: { "role": role } })).await;
-        granted.push(modes(&socket.attach(&room).await));
+        grants.push(granted(&socket.attach(&room).await));
     }
 
     let all = PUBLISH | PRESENCE | SUBSCRIBE;
-    assert_eq!(granted, [all, all, all, SUBSCRIBE]);
+    assert_eq!(grants, [all, all, all, SUBSCRIBE]);
 }
 
 #[tokio::test]
 async fn refusals_tell_why() {
     let app = TestApp::start().await;
-    let (id, mut socket) = user(&app).await;
+    let (id, mut socket) = live_user(&app).await;
     let strangers = app.room(json!({})).await;
     let later = json!({ "validFrom": "2026-11-22T00:00:00Z", "participants": { id.clone(): {} } });
     let later = app.room(later).await;
@@ -105,14 +88,14 @@ async fn another_role_is_told_in_place() {
 
     patch(&app, &room, json!({ id.clone(): { "role": "Consumer" } })).await;
     let demoted = socket.next().await;
-    assert_eq!((kind(&demoted), modes(&demoted), demoted["flags"].as_u64().unwrap() & 4), ((11, 0), SUBSCRIBE, 4));
+    assert_eq!((kind(&demoted), granted(&demoted), demoted["flags"].as_u64().unwrap() & 4), ((11, 0), SUBSCRIBE, 4));
 
     patch(&app, &room, json!({ id: { "role": "Presenter" } })).await;
     let mut promoted = socket.next().await;
     while kind(&promoted) != (11, 0) {
         promoted = socket.next().await; // its own member left
     }
-    assert_eq!(modes(&promoted), PUBLISH | PRESENCE | SUBSCRIBE);
+    assert_eq!(granted(&promoted), PUBLISH | PRESENCE | SUBSCRIBE);
 }
 
 #[tokio::test]
@@ -130,7 +113,7 @@ async fn a_deleted_room_closes_for_everyone() {
 #[tokio::test]
 async fn the_end_of_the_window_closes_a_room_and_a_later_end_opens_it_again() {
     let app = TestApp::start().await;
-    let (id, mut socket) = user(&app).await;
+    let (id, mut socket) = live_user(&app).await;
     let window = json!({ "validUntil": "2026-11-21T02:07:52Z", "participants": { id: {} } });
     let room = app.room(window).await;
     assert_eq!(kind(&socket.attach(&room).await), (11, 0));
@@ -141,6 +124,18 @@ async fn the_end_of_the_window_closes_a_room_and_a_later_end_opens_it_again() {
     let window = json!({ "validFrom": "2026-11-21T01:07:52Z", "validUntil": "2026-11-21T03:07:52Z" });
     assert_eq!(app.patch(&format!("/rooms/{room}"), window).await.status, StatusCode::OK);
     assert_eq!(kind(&socket.attach(&room).await), (11, 0));
+}
+
+#[tokio::test]
+async fn who_stayed_in_a_room_that_is_over_leaves_when_it_is_swept() {
+    let app = TestApp::start().await;
+    let room = app.room(json!({ "validUntil": "2026-11-21T02:07:52Z" })).await;
+    let mut backend = Socket::in_room(&app, "backend", &room).await;
+    app.clock.advance(TimeDelta::hours(2));
+
+    let swept = roomkeeper::service::rooms::sweep(&app.ctx, app.now(), 10).await.unwrap();
+
+    assert_eq!((swept.count, kind(&backend.next().await)), (1, (9, 40400)));
 }
 
 #[tokio::test]
@@ -179,7 +174,7 @@ async fn a_change_through_another_replica_reaches_those_inside_within_half_a_sec
 async fn an_attach_that_races_a_removal_is_never_inside_after_it() {
     let app = TestApp::start().await;
     let resource = app.keys.current().access.iter().next().unwrap().resource;
-    let (id, mut socket) = user(&app).await;
+    let (id, mut socket) = live_user(&app).await;
     for _ in 0..40 {
         let room = app.room_with(json!({ id.clone(): {} })).await;
         let (_, answer) = tokio::join!(patch(&app, &room, json!({ id.clone(): null })), socket.attach(&room));

@@ -13,6 +13,7 @@ mod identities;
 mod listing;
 mod live;
 mod malformed;
+mod named;
 mod outage;
 mod participants;
 mod repeat;

@@ -5,7 +5,7 @@ import { after, afterEach, beforeEach, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
-import { open, start } from "./support.js";
+import { backend, open, start } from "./support.js";
 
 const folder = fileURLToPath(new URL("../../examples/demo", import.meta.url));
 assert.ok(existsSync(`${folder}/node_modules`), "first: npm ci --prefix examples/demo");
@@ -146,4 +146,22 @@ test("the page shows why a room is refused", async () => {
   assert.match(await page.locator("#error").innerText(), /\(40400\)$/);
   assert.equal(await page.locator("#room-status").innerText(), "failed");
   assert.equal(await page.locator("#viewer-count").innerText(), "–");
+});
+
+test("a participant is put out of a managed room, and reads why", async () => {
+  const { page: ann, tab, complaints } = browser;
+  const user = "8:acs:11111111-2222-3333-4444-555555555555_00000026-0000-1111-2222-333333333333";
+  const { id } = await backend(server, "PUT", "/rooms/by-name/ward", { participants: { [user]: {} } });
+  await attach(ann, user, "ward");
+  await ann.getByRole("button", { name: "Enter" }).click();
+  await shows(ann, 1, [`${user} (you)`]);
+  const stranger = await attach(await tab(), "bob", "ward");
+  await stranger.locator("#error", { hasText: "not on the room's roster" }).waitFor();
+
+  await backend(server, "PATCH", `/rooms/${id}/participants`, { participants: { [user]: null } });
+
+  await ann.locator("#error", { hasText: "not on the room's roster (40320)" }).waitFor();
+  assert.equal(await ann.locator("#room-status").innerText(), "failed");
+  await shows(ann, "–", []);
+  assert.deepEqual(complaints, []);
 });

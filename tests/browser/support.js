@@ -1,6 +1,7 @@
 // Starts a server for a test file, and a browser that looks at its pages.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHash, createHmac } from "node:crypto";
 import { once } from "node:events";
 import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -38,8 +39,23 @@ export async function start(...more) {
   }
   server.stdout.resume();
   failed.catch(() => {}); // it ends when it is stopped
-  const { http, ablyKey } = JSON.parse(await readFile(`${folder}/endpoint.json`, "utf8"));
-  return { http: http.replace(/\/$/, ""), ablyKey, stop };
+  const { http, ablyKey, accessKey } = JSON.parse(await readFile(`${folder}/endpoint.json`, "utf8"));
+  return { http: http.replace(/\/$/, ""), ablyKey, accessKey, stop };
+}
+
+/** What a backend asks of the service, signed: its answer. */
+export async function backend({ http, accessKey }, method, path, body) {
+  const url = new URL(`${path}?api-version=2025-03-13`, http);
+  const text = JSON.stringify(body);
+  const date = new Date().toUTCString();
+  const digest = createHash("sha256").update(text).digest("base64");
+  const signed = `${method}\n${url.pathname}${url.search}\n${date};${url.host};${digest}`;
+  const signature = createHmac("sha256", Buffer.from(accessKey, "base64")).update(signed).digest("base64");
+  const authorization = `HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature=${signature}`;
+  const headers = { authorization, "x-ms-date": date, "x-ms-content-sha256": digest, "content-type": "application/json" };
+  const answer = await fetch(url, { method, headers, body: text });
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
+  return answer.json();
 }
 
 /**

@@ -35,19 +35,19 @@ impl Socket {
         self.write(frame).await
     }
 
-    async fn tell(&mut self, told: &Told) -> Result<(), Closed> {
+    async fn tell(&mut self, heard: &Heard) -> Result<(), Closed> {
         let format = self.format;
-        self.write(told.form(format.index(), |told| render::frame(told, format))).await
+        self.write(heard.form(format.index(), |heard| render::frame(heard, format))).await
     }
 
     pub async fn write_all(&mut self, batch: impl IntoIterator<Item = Tell>) -> Result<(), Closed> {
         for tell in batch {
             match tell {
-                Tell::Shared(told) => {
+                Tell::Shared(heard) => {
                     let now = Instant::now();
                     self.crowd = if self.crowd_ends > now { self.crowd + 1 } else { 1 };
                     self.crowd_ends = now + APART;
-                    self.tell(&told).await?;
+                    self.tell(&heard).await?;
                 }
                 Tell::Own(frame) => {
                     if self.crowd > 1 && self.crowd_ends > Instant::now() {

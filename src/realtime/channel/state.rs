@@ -52,7 +52,7 @@ impl State {
     pub(super) fn tell(&self, told: &Arc<Told>) {
         for (connection, attachment) in &self.attachments {
             if attachment.is_told(*connection, &told.event) {
-                attachment.outbox.push(Tell::Shared(Arc::clone(told)));
+                attachment.tell(told);
             }
         }
     }
@@ -120,8 +120,16 @@ impl Attachment {
         }
     }
 
+    pub(super) fn tell(&self, told: &Arc<Told>) {
+        self.outbox.push(Tell::Shared(self.hears(told)));
+    }
+
     pub(super) fn update(&self, told: &Arc<Told>) {
-        self.outbox.push_occupancy(Arc::clone(told));
+        self.outbox.push_occupancy(self.hears(told));
+    }
+
+    fn hears(&self, told: &Arc<Told>) -> Heard {
+        Heard { told: Arc::clone(told), alias: self.alias.clone() }
     }
 }
 

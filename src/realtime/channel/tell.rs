@@ -21,7 +21,7 @@ impl Channel {
             occupancy: attachment.occupancy,
             serial: hub.series.text(serial),
         });
-        attachment.outbox.push(Tell::Shared(self.told(hub, event)));
+        attachment.tell(&self.told(hub, event));
     }
 
     /// Tells a connection who is present, in pages; gives how many that are.
@@ -34,7 +34,7 @@ impl Channel {
             let is_last = page + 1 == pages;
             let goes_on = if is_last { String::new() } else { (page + 1).to_string() };
             let event = Event::Sync { cursor: format!("sync{snapshot}:{goes_on}"), items: items.to_vec() };
-            attachment.outbox.push(Tell::Shared(self.told(hub, event)));
+            attachment.tell(&self.told(hub, event));
         }
         members.len()
     }

@@ -54,7 +54,9 @@ impl Client {
         let Some(session) = &self.session else { return };
         let since = self.views[channel].since.clone();
         let since = Some(&*since).filter(|since| !since.is_empty());
-        let attach = Attach { channel, modes, asked: modes, occupancy: true, since, entry: None };
+        let entry = Entry { called: channel.into(), turn: session.hub.turn(resource(), channel), managed: None };
+        let (who, place) = (&Who::Backend, channel);
+        let attach = Attach { channel, place, modes, asked: modes, occupancy: true, since, who, entry: &entry };
         assert!(matches!(session.attach(attach), Ok(Attaching::Done(_))));
         self.listen();
     }
@@ -98,14 +100,14 @@ impl Client {
             match batch {
                 Batch::Ordered(batch) => {
                     for tell in batch {
-                        let Tell::Shared(told) = tell else { continue };
-                        self.views.get_mut(&*told.channel).expect("a channel").hear(&told.event);
+                        let Tell::Shared(heard) = tell else { continue };
+                        self.views.get_mut(&**heard.channel()).expect("a channel").hear(&heard.told.event);
                     }
                 }
                 Batch::Occupancy(updates) => {
-                    for told in updates {
-                        let Event::Occupancy { now, .. } = told.event else { continue };
-                        self.views.get_mut(&*told.channel).expect("a channel").occupancy = Some(now);
+                    for heard in updates {
+                        let Event::Occupancy { now, .. } = heard.told.event else { continue };
+                        self.views.get_mut(&**heard.channel()).expect("a channel").occupancy = Some(now);
                     }
                 }
                 Batch::End(why) => panic!("parted from: {why:?}"),

@@ -48,6 +48,7 @@ impl Default for Setup {
             public_hosts: Vec::new(),
             cors_origins: Vec::new(),
             explain_auth: false,
+            named_rooms: true,
             live: Limits {
                 connections: 1_000,
                 rooms_per_connection: 10,
@@ -71,7 +72,7 @@ impl Setup {
         };
         let clock = Clock::standing(NOW.parse().unwrap());
         let ctx = Context::new(pool::pool(database.clone()), clock.clone(), self.max_participants, self.room_id_offset);
-        let keys = app::keys::prepare(&ctx, &self.settings.access_key).await.unwrap();
+        let keys = app::keys::prepare(&ctx, &self.settings.access_key, self.settings.named_rooms).await.unwrap();
         let acs = app::acs(keys.clone(), &self.settings);
         let http = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = http.local_addr().unwrap();
@@ -79,9 +80,10 @@ impl Setup {
         let listeners = Listeners { http, https: None };
         let ably = app::ably(&ctx, keys.clone(), &self.settings);
         let hub = ably.hub();
-        let live = (ctx.clone(), ably.hub(), stop.clone());
-        std::thread::spawn(move || app::block_on(app::live(live.0, live.1, live.2)));
-        let server = app::serve(ctx.clone(), acs, ably, &self.settings, listeners, stop.clone()).unwrap();
+        let state = app::state(ctx.clone(), &ably);
+        let live = (state.clone(), stop.clone());
+        std::thread::spawn(move || app::block_on(app::live(live.0, live.1)));
+        let server = app::serve(state, acs, ably, &self.settings, listeners, stop.clone()).unwrap();
         tokio::spawn(server);
         TestApp { address, clock, ctx, keys, hub, database, _stop: stop.drop_guard() }
     }

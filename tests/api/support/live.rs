@@ -62,6 +62,12 @@ impl Socket {
         assert_eq!((self.next().await["action"].clone(), self.next().await["action"].clone()), (json!(14), json!(1)));
     }
 
+    /// Publishes a text.
+    pub async fn say(&mut self, room: &str, serial: u32, text: &str) {
+        let messages = json!([{ "data": text }]);
+        self.send(json!({ "action": 15, "channel": channel(room), "msgSerial": serial, "messages": messages })).await;
+    }
+
     pub async fn send(&mut self, frame: Value) {
         self.0.send(Message::text(frame.to_string())).await.unwrap();
     }
@@ -81,6 +87,27 @@ impl Socket {
     }
 }
 
+/// A user of the Identity API: its raw id, and a socket that its token opened.
+pub async fn live_user(app: &TestApp) -> (String, Socket) {
+    let answer = app.post("/identities", json!({ "createTokenWithScopes": ["chat"] })).await;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (id, token) = (text(&answer.body["identity"]["id"]), text(&answer.body["accessToken"]["token"]));
+    let mut socket = Socket::connect(app, &format!("access_token={token}")).await;
+    assert_eq!(socket.next().await["action"], 4);
+    (id, socket)
+}
+
+/// The kind of a frame, and the code in it.
+pub fn kind(frame: &Value) -> (u64, u64) {
+    (frame["action"].as_u64().unwrap_or(99), frame["error"]["code"].as_u64().unwrap_or(0))
+}
+
+/// The modes that an attachment was granted.
+pub fn modes(attached: &Value) -> u64 {
+    attached["flags"].as_u64().unwrap() & (0xff << 16)
+}
+
+/// The channel of a room.
 pub fn channel(room: &str) -> String {
     format!("{room}::$chat")
 }

@@ -7,12 +7,12 @@ mod postgres;
 
 pub use crate::wire::{Answer, KEY, Request, authorization, hash, http_date, sign};
 pub use app::{NOW, Setup, TestApp};
-pub use live::{LIVE_KEY, Socket};
+pub use live::{LIVE_KEY, Socket, channel, kind, live_user, modes};
 pub use postgres::settings as cluster_settings;
 
 pub use actix_web::http::StatusCode;
 pub use chrono::TimeDelta;
-pub use serde_json::json;
+pub use serde_json::{Value, json};
 
 /// Three users of some resource.
 pub const ANN: &str = "8:acs:11111111-2222-3333-4444-555555555555_00000026-0000-1111-2222-0000000000aa";

@@ -80,7 +80,7 @@ async fn make_template(cluster: &Cluster) {
     // With the resource and its keys: making an RSA key takes longer than most tests.
     let yesterday = NOW.parse::<DateTime<Utc>>().unwrap() - TimeDelta::days(1);
     let ctx = Context::new(pool::pool(template), Clock::standing(yesterday), 1, 0);
-    app::keys::prepare(&ctx, KEY).await.unwrap();
+    app::keys::prepare(&ctx, KEY, true).await.unwrap();
     ctx.db.close().await;
 }
 

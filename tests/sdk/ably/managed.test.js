@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { CommunicationIdentityClient } from "@azure/communication-identity";
+import { createCommunicationAccessKeyCredentialPolicy, parseClientArguments } from "@azure/communication-common";
 import { RoomsClient } from "@azure/communication-rooms";
+import { createDefaultHttpClient, createHttpHeaders, createPipelineFromOptions, createPipelineRequest } from "@azure/core-rest-pipeline";
 import { attached, bearer, clientOf, fresh, inBothFormats, over, realtime, refusal, start, statuses } from "./support.js";
 import { proxy } from "./proxy.js";
 import { eventually, record } from "./waiting.js";
@@ -153,6 +155,76 @@ inBothFormats("a managed room", (format) => {
 
     const ended = await states.first(({ current }) => current === "failed" || current === "disconnected");
     assert.equal(ended.reason.code, 40141);
+  });
+});
+
+/** Gets or makes a room by name: ours, so the vendor's client has no method for it, but signs and sends it. */
+async function byName(name, body) {
+  const url = `${server.http}/rooms/by-name/${encodeURIComponent(name)}?api-version=2025-03-13`;
+  const headers = createHttpHeaders({ "content-type": "application/json" });
+  const request = createPipelineRequest({ url, method: "PUT", headers, body: JSON.stringify(body), ...insecure });
+  const pipeline = createPipelineFromOptions({});
+  const { credential } = parseClientArguments(server.httpConnectionString);
+  pipeline.addPolicy(createCommunicationAccessKeyCredentialPolicy(credential));
+  const { status, bodyAsText } = await pipeline.sendRequest(createDefaultHttpClient(), request);
+  return { status, ...JSON.parse(bodyAsText) };
+}
+
+inBothFormats("a managed room with a name", (format) => {
+  test("is entered by its name, and by its id, and is one room", async (t) => {
+    const [ann, bob] = [await user(t, format), await user(t, format)];
+    const name = fresh();
+    const participants = Object.fromEntries([ann, bob].map(({ id }) => [id.communicationUserId, {}]));
+    const made = await byName(name, { participants });
+    assert.equal(made.status, 201);
+
+    const byItsName = await ann.chat.rooms.get(name);
+    const byItsId = await bob.chat.rooms.get(made.id);
+    await Promise.all([byItsName.attach(), byItsId.attach()]);
+    await byItsName.presence.enter();
+    const told = record((log) => byItsId.reactions.subscribe(({ reaction }) => log(reaction)));
+    await byItsName.reactions.send({ name: "wave" });
+
+    assert.equal((await told.first(() => true)).clientId, ann.id.communicationUserId);
+    await eventually(() => byItsId.presence.isUserPresent(ann.id.communicationUserId), (present) => present);
+    assert.deepEqual(await byItsId.occupancy.get(), { connections: 2, presenceMembers: 1 });
+    assert.equal((await byName(name, {})).id, made.id);
+  });
+
+  test("puts out who was there before and is not on its roster", async (t) => {
+    const [ann, bob] = [await user(t, format), await user(t, format)];
+    const name = fresh();
+    const inside = [];
+    for (const { chat } of [ann, bob]) inside.push(await chat.rooms.get(name));
+    await Promise.all(inside.map((room) => room.attach()));
+    const seen = statuses(inside[1]);
+
+    await byName(name, { participants: { [ann.id.communicationUserId]: {} } });
+
+    assert.equal((await seen.first(({ current }) => current === "failed")).error.code, 40320);
+    assert.equal(inside[0].status, "attached");
+  });
+
+  test("sends no events that its options forbid, and says so where a client asks for them", async (t) => {
+    const guest = await user(t, format);
+    const name = fresh();
+    const options = { occupancy: { enableEvents: false }, presence: { enableEvents: false } };
+    await byName(name, { participants: { [guest.id.communicationUserId]: {} }, options });
+    const room = await guest.chat.rooms.get(name, { occupancy: { enableEvents: true }, presence: { enableEvents: true } });
+    const told = [];
+    room.occupancy.subscribe((event) => told.push(event));
+    room.presence.subscribe((event) => told.push(event));
+
+    await room.attach();
+    const backend = await attached(t, server, "backend", name, format);
+    await backend.presence.enter();
+    const heard = record((log) => room.reactions.subscribe(({ reaction }) => log(reaction.name)));
+    await backend.reactions.send({ name: "late" });
+    await heard.first((name) => name === "late");
+
+    assert.equal(room.channel.params.occupancy, undefined);
+    assert.equal(room.channel.modes.includes("PRESENCE_SUBSCRIBE"), false);
+    assert.deepEqual(told, []);
   });
 });
 

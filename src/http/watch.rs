@@ -1,0 +1,162 @@
+//! Looks after those who are in rooms: by the clock, by what other replicas tell, and again and again by the tables.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{State, doors};
+use crate::domain::raw_id::RawId;
+use crate::domain::resource::ResourceId;
+use crate::domain::room_id::RoomId;
+use crate::domain::room_name::RoomName;
+use crate::realtime::Named;
+use crate::service::changes::{self, Change, Listener};
+use crate::service::{self, ServiceError};
+
+/// How often the clock is looked at: a window that ends is closed so soon.
+const CLOCK: Duration = Duration::from_millis(250);
+/// How often the tables are: what was told and not heard is repaired so soon.
+const TABLES: Duration = Duration::from_secs(1);
+/// How long after a failure it is tried to listen again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Looks whether all who are in rooms may still be there, until `stop` is cancelled.
+pub async fn watch(state: State, stop: CancellationToken) {
+    let watching = async { tokio::join!(by_the_clock(&state), by_the_tables(&state), by_ear(&state), tell(&state)) };
+    stop.run_until_cancelled(watching).await;
+}
+
+async fn by_the_clock(state: &State) {
+    loop {
+        tokio::time::sleep(CLOCK).await;
+        for (resource, room) in state.hub.turned(state.ctx.clock.now()) {
+            doors::judge(state, resource, room, None).await;
+        }
+    }
+}
+
+async fn by_the_tables(state: &State) {
+    loop {
+        tokio::time::sleep(TABLES).await;
+        look(state).await;
+    }
+}
+
+/// Looks at everything.
+async fn look(state: &State) {
+    if let Err(error) = look_at_rooms(state).await {
+        tracing::warn!(error = ?error, "who is in which managed room can't be looked at");
+    }
+    if let Err(error) = look_at_names(state, state.hub.named()).await {
+        tracing::warn!(error = ?error, "which rooms a backend made since can't be looked at");
+    }
+    if let Err(error) = look_at_tokens(state).await {
+        tracing::warn!(error = ?error, "the tokens of connected users can't be looked at");
+    }
+}
+
+/// Tells the other replicas what was changed here. What can't be told they see by themselves, later.
+async fn tell(state: &State) {
+    loop {
+        let changes = state.told.next().await;
+        if let Err(error) = changes::tell(&state.ctx, state.hub.node(), &changes).await {
+            tracing::debug!(error = ?error, "the other replicas are not told of a change");
+        }
+    }
+}
+
+async fn by_ear(state: &State) {
+    loop {
+        match changes::listen(&state.ctx).await {
+            Ok(listener) => {
+                look(state).await; // at what was told before
+                if let Err(error) = listen(state, listener).await {
+                    tracing::debug!(error = ?error, "the other replicas are not heard for now");
+                }
+            }
+            Err(error) => tracing::debug!(error = ?error, "the other replicas can't be heard yet"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn listen(state: &State, mut listener: Listener) -> Result<(), ServiceError> {
+    loop {
+        match changes::next(&mut listener).await? {
+            None => look(state).await,
+            Some(hint) => {
+                for change in changes::read(state.hub.node(), &hint) {
+                    heard(state, change).await;
+                }
+            }
+        }
+    }
+}
+
+async fn heard(state: &State, change: Change) {
+    let done = match change {
+        Change::Room(resource, room) => {
+            doors::judge(state, resource, room, None).await;
+            Ok(())
+        }
+        Change::Named(..) => look_at_names(state, state.hub.named()).await,
+        Change::User(resource, user) => {
+            doors::part_from_revoked(state, resource, user).await;
+            Ok(())
+        }
+        Change::Many => {
+            look(state).await;
+            Ok(())
+        }
+    };
+    if let Err(error) = done {
+        tracing::warn!(error = ?error, "what another replica told can't be looked at yet");
+    }
+}
+
+async fn look_at_rooms(state: &State) -> Result<(), ServiceError> {
+    let managed = state.hub.managed();
+    if managed.is_empty() {
+        return Ok(());
+    }
+    let rooms: Vec<(ResourceId, RoomId)> = managed.iter().map(|(room, _)| *room).collect();
+    let versions = service::doors::versions(&state.ctx, &rooms).await?;
+    for (room, seen) in managed {
+        if versions.get(&room) != Some(&seen) {
+            doors::judge(state, room.0, room.1, None).await;
+        }
+    }
+    Ok(())
+}
+
+async fn look_at_names(state: &State, named: Vec<Named>) -> Result<(), ServiceError> {
+    if named.is_empty() {
+        return Ok(());
+    }
+    for ((resource, name), room) in service::doors::named(&state.ctx, &named).await? {
+        match room {
+            Some(room) => doors::judge(state, resource, room, Some(&RoomName::from_stored(&name))).await,
+            None => state.hub.close_named(resource, &name),
+        }
+    }
+    Ok(())
+}
+
+async fn look_at_tokens(state: &State) -> Result<(), ServiceError> {
+    let guids = |id: &str| id.parse::<RawId>().ok().and_then(|raw| raw.guids());
+    let users = state.hub.users().into_iter().filter_map(|((_, id), oldest)| Some((guids(&id)?, id, oldest)));
+    let users: Vec<_> = users.collect();
+    if users.is_empty() {
+        return Ok(());
+    }
+    let asked: Vec<(ResourceId, Uuid)> = users.iter().map(|(user, ..)| *user).collect();
+    let valid_from = service::doors::tokens_valid_from(&state.ctx, &asked).await?;
+    for (user, id, oldest) in users {
+        let from = valid_from.get(&user).copied();
+        if from.is_none_or(|from| oldest < from) {
+            state.hub.revoke(user.0, &id, from);
+        }
+    }
+    Ok(())
+}
