@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use roomkeeper::clock::Clock;
 use roomkeeper::store::pool;
 use sha2::{Digest as _, Sha256};
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::ROOMS;
@@ -51,7 +52,7 @@ impl Operation {
 
 /// Fills the database with rooms, and gives the resource that has them.
 pub async fn fill(url: &str) -> Result<Uuid> {
-    let pool = pool::pool(pool::options_from_url(url)?);
+    let pool = PgPool::connect_lazy_with(pool::options_from_url(url)?);
     let resource = sqlx::query_scalar("SELECT id FROM resources").fetch_one(&pool).await?;
     // In parts, as a statement may take 5 s.
     for part in 0..10 {

@@ -6,7 +6,9 @@ pub mod keys;
 
 use std::io;
 use std::net::TcpListener;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -61,6 +63,8 @@ pub fn block_on<T>(command: impl Future<Output = T>) -> T {
 
 /// How long requests in flight have when the service ends.
 const DRAIN_SECONDS: u64 = 30;
+/// Each has connections to the database of its own, which takes a hundred.
+const MOST_THREADS: usize = 24;
 /// How long a client's connection may rest: longer than the pools of the usual clients keep theirs.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
@@ -96,9 +100,10 @@ pub fn serve(
     stop: CancellationToken,
 ) -> io::Result<Server> {
     let (origins, demo) = (settings.cors_origins.clone(), settings.demo.clone());
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(ThinData(state.clone()))
+            .app_data(ThinData(state.for_one_of(threads)))
             .app_data(ThinData(acs.clone()))
             .app_data(ThinData(ably.clone()))
             .app_data(PayloadConfig::new(body::LIMIT))
@@ -112,6 +117,7 @@ pub fn serve(
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
             .wrap(TracingLogger::<RequestSpan>::new())
     })
+    .workers(threads)
     .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
     .tcp_nodelay(true) // else a frame waits until the client has acknowledged the one before, 40 ms
     .shutdown_timeout(DRAIN_SECONDS)

@@ -109,7 +109,7 @@ async fn sweep(args: SweepArgs) -> anyhow::Result<()> {
         true => ("would delete", sweeper::due(&ctx, now, grace).await),
         false => ("deleted", sweeper::tick(&ctx, now, grace, &stop).await),
     };
-    ctx.db.close().await;
+    ctx.db.close();
     database.close().await;
     let Swept { rooms, answers, keys, .. } = swept.context("sweeping")?;
     say(&format!("{done} {rooms} rooms, {answers} remembered answers and {keys} old signing keys"));
@@ -122,7 +122,7 @@ async fn rotate_signing_key(args: CommandArgs) -> anyhow::Result<()> {
     let database = Database::join(&args.database, &data_dir).await?;
     let ctx = Context::new(database.pool(), Clock::system(), 0, 0);
     let kid = app::keys::rotate_signing_key(&ctx).await;
-    ctx.db.close().await;
+    ctx.db.close();
     database.close().await;
     say(&format!("tokens will be signed with {} after five minutes; earlier ones stay good until they expire", kid?));
     Ok(())

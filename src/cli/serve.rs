@@ -4,7 +4,6 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
@@ -126,7 +125,7 @@ async fn serve_on(
     ended.cancel();
     jobs.close();
     jobs.wait().await;
-    let _ = tokio::time::timeout(POOL_CLOSES, ctx.db.close()).await; // one that went silent is not waited for
+    ctx.db.close();
     served
 }
 
@@ -135,9 +134,6 @@ fn announce(endpoint: &Endpoint, data_dir: &Path, settings: &Settings) -> anyhow
     say(&endpoint.announcement(settings.access_key != DEVELOPMENT_KEY));
     Ok(())
 }
-
-/// How long the pool may take to part from its connections.
-const POOL_CLOSES: Duration = Duration::from_secs(5);
 
 /// Listeners take connections before there is anybody to answer: so it is ready when it has answered.
 async fn until_it_answers(http: SocketAddr) -> io::Result<()> {

@@ -21,3 +21,10 @@ pub struct State {
     /// For the other replicas.
     pub told: Told,
 }
+
+impl State {
+    /// The same, for one of so many threads.
+    pub fn for_one_of(&self, threads: usize) -> Self {
+        Self { ctx: self.ctx.for_one_of(threads), ..self.clone() }
+    }
+}

@@ -12,20 +12,25 @@ pub mod rosters;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use crate::clock::Clock;
-use crate::domain::room_id::RoomIds;
-use crate::store::{self, StoreError};
+use crate::domain::resource::ResourceId;
+use crate::domain::room::Room;
+use crate::domain::room_id::{RoomId, RoomIds};
+use crate::store::StoreError;
+use crate::store::batch::Batch;
+use crate::store::pool::Pool;
 
 /// What every operation works with.
 #[derive(Debug, Clone)]
 pub struct Context {
-    pub db: PgPool,
+    pub db: Pool,
     pub clock: Clock,
     /// The most participants of a roster.
     pub max_participants: u32,
     room_ids: Arc<RoomIds>,
+    gets: Batch<(ResourceId, RoomId), Option<Room>>,
 }
 
 /// Why an operation was not done.
@@ -57,8 +62,14 @@ const ATTEMPTS: usize = 5;
 
 impl Context {
     /// A context whose room ids count from `room_id_offset`.
-    pub fn new(db: PgPool, clock: Clock, max_participants: u32, room_id_offset: u16) -> Self {
-        Self { db, clock, max_participants, room_ids: Arc::new(RoomIds::starting_at(room_id_offset)) }
+    pub fn new(db: Pool, clock: Clock, max_participants: u32, room_id_offset: u16) -> Self {
+        let room_ids = Arc::new(RoomIds::starting_at(room_id_offset));
+        Self { db, clock, max_participants, room_ids, gets: Batch::default() }
+    }
+
+    /// The same, with connections of its own for one of so many threads.
+    pub fn for_one_of(&self, threads: usize) -> Self {
+        Self { db: self.db.for_one_of(threads), gets: Batch::default(), ..self.clone() }
     }
 
     /// Runs `operation` on a connection, again if it lost against another transaction.
@@ -69,6 +80,25 @@ impl Context {
         self.run_within(PATIENCE, operation).await
     }
 
+    /// Asks for a key, in one statement with those who ask for others at the same time.
+    async fn share<K: Clone, V>(
+        &self,
+        batch: &Batch<K, V>,
+        key: K,
+        alone: impl AsyncFn(&mut PgConnection) -> Result<V, StoreError>,
+        together: impl AsyncFn(&mut PgConnection, &[K]) -> Result<Vec<V>, StoreError>,
+    ) -> Result<V, ServiceError> {
+        let run = async |keys: &[K]| match keys {
+            [_] => self.run(async |conn| Ok(vec![alone(conn).await?])).await,
+            keys => self.run(async |conn| together(conn, keys).await).await,
+        };
+        let shared = tokio::time::timeout(PATIENCE, batch.ask(key, run));
+        match shared.await.map_err(|_| ServiceError::Unavailable(None))?? {
+            Some(value) => Ok(value),
+            None => self.run(alone).await,
+        }
+    }
+
     /// The same with another patience, for what nobody waits for.
     async fn run_within<T>(
         &self,
@@ -76,14 +106,16 @@ impl Context {
         operation: impl AsyncFn(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, ServiceError> {
         let attempts = async {
-            let mut conn = store::pool::take(&self.db).await?;
-            let mut done = operation(&mut conn).await;
+            let mut taken = self.db.take().await?;
+            let mut done = operation(taken.conn()?).await;
             for _ in 1..ATTEMPTS {
                 let Err(StoreError::Conflict(error)) = &done else { break };
                 tracing::debug!(%error, "running it again");
-                done = operation(&mut conn).await;
+                done = operation(taken.conn()?).await;
             }
-            store::pool::give_back(conn);
+            if done.is_ok() {
+                taken.give_back();
+            }
             done
         };
         match tokio::time::timeout(patience, attempts).await {

@@ -23,8 +23,7 @@ pub struct Listener(PgListener);
 impl Listener {
     /// Listens from now on.
     pub async fn open(pool: &Pool) -> Result<Self, StoreError> {
-        let options = pool.connect_options().as_ref().clone();
-        let own = PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
+        let own = PgPoolOptions::new().max_connections(1).connect_lazy_with(pool.options().clone());
         let mut listener = PgListener::connect_with(&own).await?;
         listener.listen(CHANNEL).await?;
         Ok(Self(listener))

@@ -1,6 +1,7 @@
 //! Every line of SQL. Functions take a connection, so that the caller decides the transaction.
 
 pub mod access_keys;
+pub mod batch;
 pub mod changes;
 pub mod doors;
 pub mod embedded;

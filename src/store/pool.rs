@@ -1,14 +1,14 @@
 //! The connections to the database, and its schema.
 
 use std::str::FromStr as _;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub use sqlx::PgPool as Pool;
+use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::pool::PoolConnection;
 pub use sqlx::postgres::PgConnectOptions as Options;
-use sqlx::postgres::PgPoolOptions;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tokio::time::timeout;
 
 use super::StoreError;
 
@@ -16,9 +16,9 @@ use super::StoreError;
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The most connections of one process.
-const CONNECTIONS: u32 = 20;
-/// How long a request waits for a connection: an answer of 503 is due within 2 s.
-const ACQUIRE: Duration = Duration::from_millis(1_400);
+const CONNECTIONS: usize = 20;
+/// The fewest of a thread that has some of its own.
+const FEWEST: usize = 2;
 /// A connection that rested longer is asked whether it still lives, before a request is sent on it.
 const RESTED: Duration = Duration::from_secs(1);
 /// How long its answer may take. Then another connection is tried, within the same wait.
@@ -41,25 +41,68 @@ pub fn options_from_url(url: &str) -> Result<Options, UrlError> {
     Options::from_str(url).map_err(|_| UrlError)
 }
 
+/// Connections that are kept. A thread may have some of its own: what the database answers then wakes no other thread.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    own: managed::Pool<Connections>,
+    /// Those of all threads.
+    all: Arc<Mutex<Vec<managed::Pool<Connections>>>>,
+    options: Options,
+}
+
+/// How connections are made, and looked at again.
+#[derive(Debug)]
+struct Connections(Options);
+
+impl managed::Manager for Connections {
+    type Type = PgConnection;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect_with(&self.0).await
+    }
+
+    async fn recycle(&self, conn: &mut PgConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+        if metrics.last_used() <= RESTED {
+            return Ok(());
+        }
+        match timeout(ECHO, conn.ping()).await {
+            Ok(answered) => answered.map_err(RecycleError::Backend),
+            Err(_) => Err(RecycleError::message("it went silent")),
+        }
+    }
+}
+
 /// The pool that the service works with. It connects when it is first asked to.
 pub fn pool(options: Options) -> Pool {
     let options = options.application_name("roomkeeper").options([("statement_timeout", STATEMENT_TIMEOUT)]);
-    PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(ACQUIRE)
-        .test_before_acquire(false)
-        .before_acquire(|conn, meta| {
-            Box::pin(async move {
-                if meta.idle_for <= RESTED {
-                    return Ok(true);
-                }
-                match tokio::time::timeout(ECHO, conn.ping()).await {
-                    Ok(answered) => answered.map(|()| true),
-                    Err(_) => Err(sqlx::Error::PoolTimedOut), // it went silent: closed without a farewell
-                }
-            })
-        })
-        .connect_lazy_with(options)
+    let own = connections(&options, CONNECTIONS);
+    Pool { all: Arc::new(Mutex::new(vec![own.clone()])), own, options }
+}
+
+fn connections(options: &Options, most: usize) -> managed::Pool<Connections> {
+    let pool = managed::Pool::builder(Connections(options.clone())).max_size(most);
+    // A few that are busy, and not all a little.
+    pool.queue_mode(QueueMode::Lifo).build().unwrap_or_else(|_| unreachable!("it is given no time limits"))
+}
+
+impl Pool {
+    /// Connections of its own for one of so many threads, which have them all among them.
+    pub fn for_one_of(&self, threads: usize) -> Self {
+        let own = connections(&self.options, (CONNECTIONS / threads.max(1)).max(FEWEST));
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).push(own.clone());
+        Self { own, ..self.clone() }
+    }
+
+    /// How to connect.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Parts from the connections of all threads; those in use, when they are given back.
+    pub fn close(&self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(managed::Pool::close);
+    }
 }
 
 /// Brings the schema up to date. Safe from several processes at once: the migrator takes turns.
@@ -86,21 +129,41 @@ pub async fn create_database(maintenance: &Options, name: &'static str) -> Resul
 }
 
 async fn connect(options: &Options) -> Result<PgConnection, sqlx::Error> {
-    tokio::time::timeout(CONNECT, PgConnection::connect_with(options)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    timeout(CONNECT, PgConnection::connect_with(options)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
-/// Takes a connection that is closed when it is dropped, as an operation that was given up leaves it: nobody knows
-/// when, or whether, its answer comes. [`give_back`] returns one that is done.
-pub async fn take(pool: &Pool) -> Result<PoolConnection<Postgres>, StoreError> {
-    let mut conn = pool.acquire().await?;
-    conn.close_on_drop();
-    Ok(conn)
+/// A connection in use. Dropped, as an operation that was given up leaves it, it is closed: nobody knows when, or
+/// whether, its answer comes. [`Taken::give_back`] returns one that is done.
+pub struct Taken(Option<Object<Connections>>);
+
+impl Pool {
+    /// Takes a connection, as soon as there is one: how long that may take is the caller's to say.
+    pub async fn take(&self) -> Result<Taken, StoreError> {
+        let taken = self.own.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => error,
+            _ => sqlx::Error::PoolClosed,
+        });
+        Ok(Taken(Some(taken?)))
+    }
 }
 
-/// Returns a connection in the background. The pool asks it for a sign of life first; one that went
-/// silent by then must not keep its place for ever.
-pub fn give_back(mut conn: PoolConnection<Postgres>) {
-    tokio::spawn(tokio::time::timeout(ACQUIRE, conn.return_to_pool()));
+impl Taken {
+    /// The connection.
+    pub fn conn(&mut self) -> Result<&mut PgConnection, StoreError> {
+        // It is there until it is given back, which takes it away.
+        self.0.as_deref_mut().ok_or(StoreError::Unavailable(sqlx::Error::PoolClosed))
+    }
+
+    /// Returns it for others to use.
+    pub fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        drop(self.0.take().map(Object::take));
+    }
 }
 
 /// Asks the database for nothing, to see that it answers.

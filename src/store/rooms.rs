@@ -131,6 +131,43 @@ pub async fn find(conn: &mut PgConnection, resource: ResourceId, room: RoomId) -
     Ok(row.map(Room::from))
 }
 
+/// Those of the rooms that there are, each in the place of its id.
+pub async fn find_all(
+    conn: &mut PgConnection,
+    rooms: &[(ResourceId, RoomId)],
+) -> Result<Vec<Option<Room>>, StoreError> {
+    let resources: Vec<Uuid> = rooms.iter().map(|(resource, _)| resource.as_uuid()).collect();
+    let ids: Vec<i64> = rooms.iter().map(|(_, room)| room.as_i64()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT asked.place AS "place!", r.id, r.name, r.created_at, r.valid_from, r.valid_until,
+                  r.pstn_dial_out_enabled
+           FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS asked (resource_id, id, place)
+           JOIN rooms r ON r.resource_id = asked.resource_id AND r.id = asked.id"#,
+        &resources,
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut found: Vec<Option<Room>> = rooms.iter().map(|_| None).collect();
+    for row in rows {
+        let place = usize::try_from(row.place - 1).ok().and_then(|place| found.get_mut(place));
+        let (valid_from, valid_until, pstn_dial_out_enabled) =
+            (row.valid_from, row.valid_until, row.pstn_dial_out_enabled);
+        let row = RoomRow {
+            id: row.id,
+            name: row.name,
+            created_at: row.created_at,
+            valid_from,
+            valid_until,
+            pstn_dial_out_enabled,
+        };
+        if let Some(place) = place {
+            *place = Some(Room::from(row));
+        }
+    }
+    Ok(found)
+}
+
 /// A resource's rooms, newest first, that are older than `before`; at most `limit`.
 pub async fn list(
     conn: &mut PgConnection,

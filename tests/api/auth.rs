@@ -223,7 +223,7 @@ async fn both_keys_of_a_resource_are_good_and_the_secondary_stays_over_restarts(
     let app = TestApp::start().await;
     let secondary = async || -> String {
         let query = "SELECT secret FROM access_keys WHERE name = 'secondary'";
-        sqlx::query_scalar(query).fetch_one(&app.ctx.db).await.unwrap()
+        sqlx::query_scalar(query).fetch_one(&app.db).await.unwrap()
     };
     let key = secondary().await;
 

@@ -92,7 +92,7 @@ async fn tokens_are_signed_with_the_key_that_the_database_keeps() {
     let again = restarted.post(&format!("/identities/{user}/:issueAccessToken"), json!({ "scopes": ["voip"] })).await;
 
     let keys: Vec<(String, String)> =
-        sqlx::query_as("SELECT kid, private_pem FROM signing_keys").fetch_all(&app.ctx.db).await.unwrap();
+        sqlx::query_as("SELECT kid, private_pem FROM signing_keys").fetch_all(&app.db).await.unwrap();
     let [(kid, pem)] = keys.as_slice() else { panic!("{} keys", keys.len()) };
     let public = rcgen::KeyPair::from_pem(pem).unwrap();
     let mut rules = Validation::new(Algorithm::RS256);
@@ -157,7 +157,7 @@ async fn a_lifetime_out_of_bounds_is_refused_with_its_bounds(#[case] minutes: i6
         assert_eq!(answer.error(), (400, "ValidationError", told.as_str()));
         assert_eq!(answer.body["error"]["target"], "ExpiresInMinutes");
     }
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM identities").fetch_one(&app.ctx.db).await.unwrap();
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM identities").fetch_one(&app.db).await.unwrap();
     assert_eq!(count, 1);
 }
 
@@ -193,7 +193,7 @@ async fn a_user_with_a_token_for_nothing_is_not_made(#[case] body: Value) {
 
     assert_eq!((answer.status.as_u16(), answer.error().1), (400, "ValidationError"));
     assert_eq!(answer.body["error"]["target"], "CreateTokenWithScopes");
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM identities").fetch_one(&app.ctx.db).await.unwrap();
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM identities").fetch_one(&app.db).await.unwrap();
     assert_eq!(count, 0);
 }
 

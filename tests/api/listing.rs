@@ -188,6 +188,6 @@ async fn other_resource(app: &TestApp) -> String {
     let key = "b3RoZXItcmVzb3VyY2Uta2V5";
     let made = "WITH made AS (INSERT INTO resources (id, name, created_at) VALUES (gen_random_uuid(), 'other', now()) RETURNING id)
                 INSERT INTO access_keys (resource_id, name, secret) SELECT id, 'primary', $1 FROM made";
-    sqlx::query(made).bind(key).execute(&app.ctx.db).await.unwrap();
+    sqlx::query(made).bind(key).execute(&app.db).await.unwrap();
     key.to_owned()
 }

@@ -324,8 +324,8 @@ async fn a_lost_hint_is_made_up_for_within_seconds() {
 
     // What nobody tells of: a row changed behind the back of every replica.
     let end = "UPDATE participants SET role = 'Consumer'";
-    sqlx::query(end).execute(&app.ctx.db).await.unwrap();
-    sqlx::query("UPDATE rooms SET roster_version = roster_version + 1").execute(&app.ctx.db).await.unwrap();
+    sqlx::query(end).execute(&app.db).await.unwrap();
+    sqlx::query("UPDATE rooms SET roster_version = roster_version + 1").execute(&app.db).await.unwrap();
 
     let told = tokio::time::timeout(Duration::from_secs(3), socket.next()).await.expect("within seconds");
     assert_eq!((kind(&told), modes(&told) & PUBLISH), ((11, 0), 0));

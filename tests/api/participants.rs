@@ -256,6 +256,6 @@ async fn changes_that_meet_happen_one_after_the_other() {
     }
 
     assert_eq!(app.roster(&room).await.len(), 1);
-    let count: i32 = sqlx::query_scalar("SELECT participant_count FROM rooms").fetch_one(&app.ctx.db).await.unwrap();
+    let count: i32 = sqlx::query_scalar("SELECT participant_count FROM rooms").fetch_one(&app.db).await.unwrap();
     assert_eq!(count, 1);
 }

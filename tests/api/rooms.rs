@@ -179,7 +179,7 @@ async fn a_deleted_room_is_gone_with_its_roster() {
     assert_eq!(app.get(&participants).await.error(), gone);
     assert_eq!(app.patch(&participants, json!({})).await.error(), gone);
     assert_eq!(app.patch(&participants, json!({ "participants": { BOB: {} } })).await.error(), gone);
-    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM participants").fetch_one(&app.ctx.db).await.unwrap();
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM participants").fetch_one(&app.db).await.unwrap();
     assert_eq!(left, 0);
 }
 

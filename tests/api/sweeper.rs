@@ -25,7 +25,7 @@ async fn ended(app: &TestApp, count: u32) {
     )
     .bind(i64::from(count))
     .bind(app.now() - TimeDelta::days(100))
-    .execute(&app.ctx.db)
+    .execute(&app.db)
     .await
     .unwrap();
 }
@@ -45,7 +45,7 @@ async fn a_room_is_gone_once_its_window_and_the_grace_are_over_and_the_sweeper_c
     assert_eq!((swept.rooms, swept.behind), (1, Some(TimeDelta::zero())));
     assert_eq!(app.get(&room).await.status, StatusCode::NOT_FOUND);
     assert_eq!(app.get(&format!("/rooms/{later}")).await.status, StatusCode::OK);
-    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM participants").fetch_one(&app.ctx.db).await.unwrap();
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM participants").fetch_one(&app.db).await.unwrap();
     assert_eq!(left, 0);
 }
 
@@ -71,7 +71,7 @@ async fn a_room_that_is_extended_at_the_moment_of_the_sweep_is_kept() {
     app.clock.advance(TimeDelta::days(30));
 
     // Somebody has begun to extend it and is not done: the sweep passes it by and does not wait.
-    let mut extending = app.ctx.db.begin().await.unwrap();
+    let mut extending = app.db.begin().await.unwrap();
     let extend = "UPDATE rooms SET valid_until = $1";
     sqlx::query(extend).bind(app.now() + TimeDelta::days(1)).execute(&mut *extending).await.unwrap();
     assert_eq!(tick(&app).await, Swept::default());
@@ -145,7 +145,7 @@ async fn rooms_with_full_rosters_are_swept() {
         "INSERT INTO participants (resource_id, room_id, raw_id, role, position)
          SELECT resource_id, id, 'user ' || n, 'Attendee', n FROM rooms, generate_series(1, 350) AS n",
     )
-    .execute(&app.ctx.db)
+    .execute(&app.db)
     .await
     .unwrap();
 

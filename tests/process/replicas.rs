@@ -27,7 +27,7 @@ async fn replicas_that_start_at_once_on_an_empty_database_agree() {
         assert!(!folder.join("postgres").exists(), "there is no private Postgres beside a named one");
     }
     let options = roomkeeper::store::pool::options_from_url(&url).unwrap();
-    let pool = roomkeeper::store::pool::pool(options);
+    let pool = sqlx::PgPool::connect_lazy_with(options);
     for (table, wanted) in [("resources", 1_i64), ("access_keys", 2), ("signing_keys", 1)] {
         let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
         assert_eq!(sqlx::query_scalar::<_, i64>(sql).fetch_one(&pool).await.unwrap(), wanted, "{table}");

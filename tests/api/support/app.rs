@@ -13,7 +13,8 @@ use roomkeeper::realtime::{Hub, Limits};
 use roomkeeper::service::Context;
 use roomkeeper::store::pool;
 use serde_json::{Value, json};
-use sqlx::postgres::PgConnectOptions;
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Answer, KEY, Request, StatusCode, document, postgres};
@@ -25,6 +26,8 @@ pub struct TestApp {
     pub address: SocketAddr,
     pub clock: Clock,
     pub ctx: Context,
+    /// The database, for what no client can do.
+    pub db: PgPool,
     pub keys: LiveKeys,
     pub hub: Arc<Hub>,
     pub database: PgConnectOptions,
@@ -85,7 +88,8 @@ impl Setup {
         std::thread::spawn(move || app::block_on(app::live(live.0, live.1)));
         let server = app::serve(state, acs, ably, &self.settings, listeners, stop.clone()).unwrap();
         tokio::spawn(server);
-        TestApp { address, clock, ctx, keys, hub, database, _stop: stop.drop_guard() }
+        let db = PgPoolOptions::new().max_connections(5).connect_lazy_with(database.clone());
+        TestApp { address, clock, ctx, db, keys, hub, database, _stop: stop.drop_guard() }
     }
 }
 
@@ -142,6 +146,6 @@ impl TestApp {
 
     /// How many rooms there are, over all pages.
     pub async fn count_rooms(&self) -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM rooms").fetch_one(&self.ctx.db).await.unwrap()
+        sqlx::query_scalar("SELECT count(*) FROM rooms").fetch_one(&self.db).await.unwrap()
     }
 }

@@ -81,7 +81,7 @@ async fn make_template(cluster: &Cluster) {
     let yesterday = NOW.parse::<DateTime<Utc>>().unwrap() - TimeDelta::days(1);
     let ctx = Context::new(pool::pool(template), Clock::standing(yesterday), 1, 0);
     app::keys::prepare(&ctx, KEY, true).await.unwrap();
-    ctx.db.close().await;
+    ctx.db.close();
 }
 
 fn hash_of(text: &str) -> u64 {
