@@ -37,6 +37,7 @@ pub async fn allowed(
     user: Option<Arc<str>>,
     channel: &str,
 ) -> Result<Allowed, Denied> {
+    check_name(channel).map_err(Denied::Refused)?;
     let asked = credential.on(channel);
     let who = match user {
         _ if credential.is_key() => Who::Backend,
@@ -58,6 +59,18 @@ pub async fn allowed(
             Err(Denied::Unavailable)
         }
     }
+}
+
+/// The longest name of a channel, in bytes.
+const LONGEST_NAME: usize = 2048;
+
+/// Section 3.5: names that no channel has.
+fn check_name(channel: &str) -> Result<(), ErrorInfo> {
+    let begins_badly = channel.starts_with(['[', ':', ',']) || channel.starts_with(char::is_whitespace);
+    let is_bad = channel.is_empty() || channel.len() > LONGEST_NAME || channel.contains(char::is_control);
+    let told = "a channel's name has 1 to 2048 bytes without control characters, and does not begin with [, :, a \
+                comma or a blank";
+    if is_bad || begins_badly { Err(ErrorInfo::new(40010, 400, told)) } else { Ok(()) }
 }
 
 fn ops_of(role: Role) -> Ops {

@@ -149,8 +149,8 @@ async fn open(
     let presented = presented.ok_or_else(|| Denied::Refused(ErrorInfo::malformed_credential(told)))?;
     let credential = auth::judge(state, &ably.keys.current(), presented, true).await?;
     let owner = credential.owner(wish.client_id.as_deref()).map_err(Denied::Refused)?;
-    if matches!(&owner.identity, Identity::Client(id) if id.len() > LONGEST_CLIENT_ID) {
-        let told = format!("a client id has at most {LONGEST_CLIENT_ID} bytes");
+    if matches!(&owner.identity, Identity::Client(id) if id.len() > LONGEST_CLIENT_ID || id.contains('\0')) {
+        let told = format!("a client id has at most {LONGEST_CLIENT_ID} bytes, and none of them is zero");
         return Err(Denied::Refused(ErrorInfo::new(40012, 400, told)));
     }
     let (session, refused) = ably.hub.open(place, owner, wish.resume.as_deref(), wish.remain_present_for, wish.echo);

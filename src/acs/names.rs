@@ -35,7 +35,7 @@ impl PartialSchema for RoomName {
     fn schema() -> RefOr<Schema> {
         let described = "What a backend calls a room: 1 to 1024 bytes, without control characters. Not: what has the \
                          form of an id, what ends with `::$chat` or begins with `[`, `:`, a comma or a blank, and the \
-                         words `participants` and `occupancy`.";
+                         words `participants`, `occupancy`, `.` and `..`.";
         text(described, "^[^\\u0000-\\u001f\\[:,\\s][^\\u0000-\\u001f]*$", "kitchen")
     }
 }

@@ -26,7 +26,7 @@ impl RoomId {
     }
 
     /// An id that was stored.
-    pub fn from_i64(id: i64) -> Self {
+    pub const fn from_i64(id: i64) -> Self {
         Self(id)
     }
 }

@@ -25,12 +25,12 @@ pub enum RoomNameError {
     Channel,
     #[error("What has the form of a room's id is no name: 16 to 18 digits.")]
     Id,
-    #[error("The words participants and occupancy are no names: they stand for what a room has.")]
+    #[error("The words participants and occupancy are no names, nor are . and ..: in a path they mean something else.")]
     FixedWord,
 }
 
-/// What stands behind a room's id in paths, and so wins over a name.
-const FIXED_WORDS: [&str; 2] = ["participants", "occupancy"];
+/// What stands behind a room's id in paths, and so wins over a name; and what paths are shortened by.
+const FIXED_WORDS: [&str; 4] = ["participants", "occupancy", ".", ".."];
 
 impl RoomName {
     /// In bytes. An index keeps it, and a URL carries it.
@@ -104,6 +104,7 @@ mod tests {
     #[case("0000000000000000", RoomNameError::Id)]
     #[case("participants", RoomNameError::FixedWord)]
     #[case("occupancy", RoomNameError::FixedWord)]
+    #[case("..", RoomNameError::FixedWord)]
     fn what_means_something_else_is_no_name(#[case] text: &str, #[case] why: RoomNameError) {
         assert_eq!(text.parse::<RoomName>(), Err(why));
     }

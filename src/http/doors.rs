@@ -16,6 +16,9 @@ use crate::realtime::{Entry, Grant, Inside, Read, Who};
 use crate::service::changes::Change;
 use crate::service::{self, ServiceError};
 
+/// How often a room is read that others enter at the same time.
+const ATTEMPTS: usize = 5;
+
 /// How somebody may enter.
 pub struct Admitted {
     /// The role of the roster; a backend has none, and nobody has one in a room that no backend made.
@@ -101,10 +104,20 @@ pub(super) async fn part_from_revoked(state: &State, resource: ResourceId, user:
 
 /// Judges all who are in a room by what it is now. If that can't be read now, the watch does it as soon as it can.
 pub(super) async fn judge(state: &State, resource: ResourceId, room: RoomId, name: Option<&RoomName>) {
-    let Some(users) = state.hub.changed(resource, room, name) else { return };
-    let users: Vec<&str> = users.iter().map(|user: &Arc<str>| &**user).collect();
-    match service::doors::find(&state.ctx, resource, room, &users).await {
-        Ok(door) => state.hub.judge(resource, room, door.as_ref(), state.ctx.clock.now()),
-        Err(error) => tracing::warn!(error = ?error, %room, "who is in the room is not judged again yet"),
+    let _turn = state.hub.judging(resource, room).await;
+    for _ in 0..ATTEMPTS {
+        let Some(users) = state.hub.changed(resource, room, name) else { return };
+        let asked: Vec<&str> = users.iter().map(|user: &Arc<str>| &**user).collect();
+        match service::doors::find(&state.ctx, resource, room, &asked).await {
+            Ok(door) => {
+                if !state.hub.judge(resource, room, door.as_ref(), &users, state.ctx.clock.now()) {
+                    return;
+                }
+            }
+            Err(error) => {
+                return tracing::warn!(error = ?error, %room, "who is in the room is not judged again yet");
+            }
+        }
     }
+    state.hub.look_again(resource, room);
 }

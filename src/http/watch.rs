@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -10,7 +11,7 @@ use crate::domain::raw_id::RawId;
 use crate::domain::resource::ResourceId;
 use crate::domain::room_id::RoomId;
 use crate::domain::room_name::RoomName;
-use crate::realtime::Named;
+use crate::realtime::{Named, Room};
 use crate::service::changes::{self, Change, Listener};
 use crate::service::{self, ServiceError};
 
@@ -20,6 +21,8 @@ const CLOCK: Duration = Duration::from_millis(250);
 const TABLES: Duration = Duration::from_secs(1);
 /// How long after a failure it is tried to listen again.
 const RETRY: Duration = Duration::from_secs(1);
+/// So many rooms are read at once.
+const AT_ONCE: usize = 8;
 
 /// Looks whether all who are in rooms may still be there, until `stop` is cancelled.
 pub async fn watch(state: State, stop: CancellationToken) {
@@ -30,10 +33,14 @@ pub async fn watch(state: State, stop: CancellationToken) {
 async fn by_the_clock(state: &State) {
     loop {
         tokio::time::sleep(CLOCK).await;
-        for (resource, room) in state.hub.turned(state.ctx.clock.now()) {
-            doors::judge(state, resource, room, None).await;
-        }
+        judge_all(state, state.hub.turned(state.ctx.clock.now())).await;
     }
+}
+
+/// Some at a time: many rooms end on the hour.
+async fn judge_all(state: &State, rooms: Vec<Room>) {
+    let judge = async |(resource, room)| doors::judge(state, resource, room, None).await;
+    stream::iter(rooms).for_each_concurrent(AT_ONCE, judge).await;
 }
 
 async fn by_the_tables(state: &State) {
@@ -86,31 +93,27 @@ async fn listen(state: &State, mut listener: Listener) -> Result<(), ServiceErro
         match changes::next(&mut listener).await? {
             None => look(state).await,
             Some(hint) => {
-                for change in changes::read(state.hub.node(), &hint) {
-                    heard(state, change).await;
-                }
+                heard(state, changes::read(state.hub.node(), &hint)).await;
             }
         }
     }
 }
 
-async fn heard(state: &State, change: Change) {
-    let done = match change {
-        Change::Room(resource, room) => {
-            doors::judge(state, resource, room, None).await;
-            Ok(())
+async fn heard(state: &State, changes: Vec<Change>) {
+    if changes.contains(&Change::Many) {
+        return look(state).await;
+    }
+    let (mut rooms, mut is_named) = (Vec::new(), false);
+    for change in changes {
+        match change {
+            Change::Room(resource, room) => rooms.push((resource, room)),
+            Change::Named(..) => is_named = true,
+            Change::User(resource, user) => doors::part_from_revoked(state, resource, user).await,
+            Change::Many => {}
         }
-        Change::Named(..) => look_at_names(state, state.hub.named()).await,
-        Change::User(resource, user) => {
-            doors::part_from_revoked(state, resource, user).await;
-            Ok(())
-        }
-        Change::Many => {
-            look(state).await;
-            Ok(())
-        }
-    };
-    if let Err(error) = done {
+    }
+    judge_all(state, rooms).await;
+    if is_named && let Err(error) = look_at_names(state, state.hub.named()).await {
         tracing::warn!(error = ?error, "what another replica told can't be looked at yet");
     }
 }
@@ -122,11 +125,8 @@ async fn look_at_rooms(state: &State) -> Result<(), ServiceError> {
     }
     let rooms: Vec<(ResourceId, RoomId)> = managed.iter().map(|(room, _)| *room).collect();
     let versions = service::doors::versions(&state.ctx, &rooms).await?;
-    for (room, seen) in managed {
-        if versions.get(&room) != Some(&seen) {
-            doors::judge(state, room.0, room.1, None).await;
-        }
-    }
+    let changed = managed.into_iter().filter(|(room, seen)| versions.get(room) != Some(seen));
+    judge_all(state, changed.map(|(room, _)| room).collect()).await;
     Ok(())
 }
 

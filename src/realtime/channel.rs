@@ -58,6 +58,8 @@ struct State {
     scheduled: Option<Instant>,
     /// It was let go of, and another one may have taken its place.
     gone: bool,
+    /// The managed room that what is kept here belongs to; `None` while it is one that no backend made.
+    room: Option<RoomId>,
 }
 
 #[derive(Clone)]
@@ -108,6 +110,7 @@ impl Channel {
             kept_until: None,
             scheduled: None,
             gone: false,
+            room: None,
         };
         Self { resource, name: name.into(), state: Mutex::new(state) }
     }
@@ -151,6 +154,13 @@ impl Channel {
         }
         let Attach { modes, asked, occupancy, who, .. } = attach;
         let (who, room) = (who.clone(), entry.managed.as_ref().map(|read| read.room));
+        if let Some(of) = state.room.filter(|of| room != Some(*of)) {
+            if attach.found != Some(of) {
+                return Some(Attaching::Belongs(of));
+            }
+            self.empty(&mut state, hub, of);
+        }
+        state.room = room;
         let alias = (*attach.channel != *self.name).then(|| attach.channel.into());
         let attachment = Attachment { outbox: Arc::clone(outbox), modes, asked, who, room, alias, occupancy, echo };
         let missed = attach.since.map(|since| state.missed(hub, since, connection, &attachment));
@@ -205,17 +215,30 @@ impl Channel {
     }
 
     /// Judges anew everyone who is here by `room`, and those who are here by none: who may not be
-    /// here is told why and leaves, and who may have other things than before is told so in place.
-    pub fn judge(self: &Arc<Self>, hub: &Hub, room: Option<RoomId>, may: impl Fn(&Who) -> Result<Grant, Refused>) {
+    /// here is told why and leaves, and who may have other things than before is told so in place. Of whom nothing
+    /// can be said stays; true if there is one.
+    pub fn judge(
+        self: &Arc<Self>,
+        hub: &Hub,
+        room: Option<RoomId>,
+        may: impl Fn(&Who) -> Option<Result<Grant, Refused>>,
+    ) -> bool {
         let concerns = |by: Option<RoomId>| by.is_none() || by == room;
         let mut state = self.lock();
-        let concerned = state.attachments.iter_mut().filter(|(_, attachment)| concerns(attachment.room));
-        let verdicts: Vec<(ConnectionId, Result<Grant, Refused>)> = concerned
-            .map(|(connection, attachment)| {
-                attachment.room = room;
-                (*connection, may(&attachment.who))
-            })
-            .collect();
+        let mut is_left = false;
+        let mut verdicts: Vec<(ConnectionId, Result<Grant, Refused>)> = Vec::new();
+        for (connection, attachment) in state.attachments.iter_mut().filter(|(_, a)| concerns(a.room)) {
+            match may(&attachment.who) {
+                Some(verdict) => {
+                    attachment.room = room;
+                    verdicts.push((*connection, verdict));
+                }
+                None => is_left = true,
+            }
+        }
+        if state.room.is_none() {
+            state.room = room;
+        }
         for (connection, verdict) in verdicts {
             match verdict {
                 Ok(grant) => self.set_modes(&mut state, hub, connection, grant),
@@ -227,10 +250,10 @@ impl Channel {
             if !concerns(away.room) {
                 return true;
             }
-            away.room = room;
             match may(&away.who) {
-                Ok(grant) => away.modes = away.asked & grant.modes,
-                Err(_) => gone.push(*connection),
+                Some(Ok(grant)) => (away.room, away.modes) = (room, away.asked & grant.modes),
+                Some(Err(_)) => gone.push(*connection),
+                None => is_left = true,
             }
             gone.last() != Some(connection)
         });
@@ -238,26 +261,44 @@ impl Channel {
             let left = state.members.remove_all(connection);
             self.tell_left(&mut state, hub, left);
         }
-        self.changed(&mut state, hub, Instant::now());
+        self.settle(state, hub);
+        is_left
     }
 
     /// A managed room is gone: who is here by it leaves. What was said there is told to nobody who comes next.
     pub fn close(self: &Arc<Self>, hub: &Hub, room: RoomId) {
         let mut state = self.lock();
+        self.empty(&mut state, hub, room);
+        self.settle(state, hub);
+    }
+
+    fn empty(&self, state: &mut State, hub: &Hub, room: RoomId) {
         let is_here = |by: Option<RoomId>| by == Some(room);
         let inside = state.attachments.iter().filter(|(_, attachment)| is_here(attachment.room));
         let inside: Vec<ConnectionId> = inside.map(|(connection, _)| *connection).collect();
         for connection in inside {
-            self.eject(&mut state, hub, connection, Refused::NoSuchRoom);
+            self.eject(state, hub, connection, Refused::NoSuchRoom);
         }
         let away: Vec<ConnectionId> =
             state.away.extract_if(|_, away| is_here(away.room)).map(|(connection, _)| connection).collect();
         for connection in away {
             let left = state.members.remove_all(connection);
-            self.tell_left(&mut state, hub, left);
+            self.tell_left(state, hub, left);
         }
-        state.replay.forget();
+        if is_here(state.room) {
+            state.room = None;
+            state.replay.forget();
+        }
+    }
+
+    /// Attachments are others now, and may be none any more.
+    fn settle(self: &Arc<Self>, mut state: MutexGuard<'_, State>, hub: &Hub) {
         self.changed(&mut state, hub, Instant::now());
+        let is_over = state.is_over(Instant::now());
+        drop(state);
+        if is_over {
+            hub.let_go(self);
+        }
     }
 
     /// Makes a connection leave, and tells it why.
@@ -314,12 +355,7 @@ impl Channel {
         state.away.remove(&connection);
         let left = state.members.remove_all(connection);
         self.tell_left(&mut state, hub, left);
-        self.changed(&mut state, hub, Instant::now());
-        let is_over = state.is_over(Instant::now());
-        drop(state);
-        if is_over {
-            hub.let_go(self);
-        }
+        self.settle(state, hub);
     }
 
     /// A connection broke off, or goes on over another transport: its members stay until `leaves_at`,

@@ -25,6 +25,8 @@ use crate::domain::validity::Validity;
 pub(super) struct Doors {
     /// Counts changes, of a room and of those that share its place here.
     turns: Vec<AtomicU64>,
+    /// Held while a room, or one that shares its place, is read and judged.
+    judging: Vec<tokio::sync::Mutex<()>>,
     rooms: Mutex<Rooms>,
 }
 
@@ -107,6 +109,8 @@ impl From<&Door> for Read {
 }
 
 const PLACES: usize = 256;
+/// The version of no roster: the room is looked at again.
+const STALE: i64 = -1;
 
 impl Who {
     /// The user, if it is one.
@@ -150,29 +154,30 @@ impl Grant {
 
 impl Default for Doors {
     fn default() -> Self {
-        Self { turns: (0..PLACES).map(|_| AtomicU64::new(0)).collect(), rooms: Mutex::default() }
+        let turns = (0..PLACES).map(|_| AtomicU64::new(0)).collect();
+        let judging = (0..PLACES).map(|_| tokio::sync::Mutex::default()).collect();
+        Self { turns, judging, rooms: Mutex::default() }
     }
 }
 
 impl Doors {
-    fn place(&self, resource: ResourceId, called: &str) -> Option<&AtomicU64> {
-        let mut hasher = DefaultHasher::new();
-        (resource, called).hash(&mut hasher);
-        let place = usize::try_from(hasher.finish() % PLACES as u64).unwrap_or(0);
-        self.turns.get(place)
-    }
-
     fn count(&self, resource: ResourceId, called: &str) {
-        if let Some(turn) = self.place(resource, called) {
+        if let Some(turn) = self.turns.get(place(resource, called)) {
             turn.fetch_add(1, Ordering::SeqCst);
         }
     }
 
     /// Before an attachment is made: whoever judges the room again then looks into this channel, too.
-    pub(super) fn register(&self, resource: ResourceId, entry: &Entry, channel: &Arc<Channel>, now: DateTime<Utc>) {
+    pub(super) fn register(&self, resource: ResourceId, entry: &Entry, channel: &Arc<Channel>) {
         let mut rooms = self.lock();
         let channels = match &entry.managed {
-            Some(read) => &mut rooms.of(resource, read, now).channels,
+            Some(read) => {
+                let room = rooms.of(resource, read);
+                if room.seen != read.seen {
+                    room.seen.1 = STALE; // who is inside was let in by different readings
+                }
+                &mut room.channels
+            }
             None => rooms.named.entry((resource, Arc::clone(&entry.called))).or_default(),
         };
         add(channels, channel);
@@ -201,9 +206,9 @@ impl Doors {
 }
 
 impl Rooms {
-    fn of(&mut self, resource: ResourceId, read: &Read, now: DateTime<Utc>) -> &mut Managed {
-        let (seen, was_open) = (read.seen, read.seen.0.contains(now));
-        let fresh = || Managed { channels: Vec::new(), name: read.name.clone(), seen, was_open };
+    fn of(&mut self, resource: ResourceId, read: &Read) -> &mut Managed {
+        // It was open when its first was let in; or else it is looked at once more.
+        let fresh = || Managed { channels: Vec::new(), name: read.name.clone(), seen: read.seen, was_open: true };
         self.managed.entry((resource, read.room)).or_insert_with(fresh)
     }
 
@@ -214,11 +219,17 @@ impl Rooms {
         if before.is_empty() && !self.managed.contains_key(&(resource, door.room)) {
             return Vec::new();
         }
-        let room = self.of(resource, &Read::from(door), now);
+        let room = self.of(resource, &Read::from(door));
         (room.seen, room.was_open) = ((door.validity, door.version), door.validity.contains(now));
         before.iter().for_each(|channel| add(&mut room.channels, channel));
         room.channels.clone()
     }
+}
+
+fn place(resource: ResourceId, called: &str) -> usize {
+    let mut hasher = DefaultHasher::new();
+    (resource, called).hash(&mut hasher);
+    usize::try_from(hasher.finish() % PLACES as u64).unwrap_or(0)
 }
 
 fn add(channels: &mut Vec<Arc<Channel>>, channel: &Arc<Channel>) {
@@ -231,7 +242,16 @@ impl Hub {
     /// Counts the changes of a room, as it is called: to be asked before it is read who may enter, and
     /// given with what was decided by that. What was read before a change lets nobody in after it.
     pub fn turn(&self, resource: ResourceId, called: &str) -> u64 {
-        self.doors.place(resource, called).map_or(0, |turn| turn.load(Ordering::SeqCst))
+        self.doors.turns.get(place(resource, called)).map_or(0, |turn| turn.load(Ordering::SeqCst))
+    }
+
+    /// To be held from before a room is read until it is judged by that: so a later reading is never followed by an
+    /// earlier one.
+    pub async fn judging(&self, resource: ResourceId, room: RoomId) -> Option<impl Drop> {
+        match self.doors.judging.get(place(resource, &room.to_string())) {
+            Some(judging) => Some(judging.lock().await),
+            None => None,
+        }
     }
 
     /// A managed room was changed: who is to be judged again by its roster, and whether anybody is inside
@@ -254,15 +274,37 @@ impl Hub {
     /// Judges all who are inside by `door`, or by there being none: who may not be inside any more
     /// is told so and leaves, and who may have other things than before is told that. Who was in a room
     /// of its name before a backend made it, is in it from now on.
-    pub fn judge(&self, resource: ResourceId, room: RoomId, door: Option<&Door>, now: DateTime<Utc>) {
+    ///
+    /// Users that the door was not `asked` about came in since, by a later reading, and stay. True if there are such:
+    /// then the room is to be read again.
+    pub fn judge(
+        &self,
+        resource: ResourceId,
+        room: RoomId,
+        door: Option<&Door>,
+        asked: &[Arc<str>],
+        now: DateTime<Utc>,
+    ) -> bool {
         let Some(door) = door else {
             self.doors.channels((resource, room)).iter().for_each(|channel| channel.close(self, room));
             self.doors.lock().managed.remove(&(resource, room));
-            return;
+            return false;
         };
         let channels = self.doors.lock().seen(resource, door, now);
+        let mut is_left = false;
         for channel in channels {
-            channel.judge(self, Some(room), |who| Grant::at(door, who, now).map(|(_, grant)| grant));
+            is_left |= channel.judge(self, Some(room), |who| {
+                let is_known = who.user().is_none_or(|user| asked.contains(user));
+                is_known.then(|| Grant::at(door, who, now).map(|(_, grant)| grant))
+            });
+        }
+        is_left
+    }
+
+    /// Who is inside could not be judged to the end: the watch does it.
+    pub fn look_again(&self, resource: ResourceId, room: RoomId) {
+        if let Some(room) = self.doors.lock().managed.get_mut(&(resource, room)) {
+            room.seen.1 = STALE;
         }
     }
 
@@ -271,7 +313,7 @@ impl Hub {
         self.doors.count(resource, name);
         let channels = self.doors.lock().named.get(&(resource, Arc::clone(name))).cloned();
         for channel in channels.unwrap_or_default() {
-            channel.judge(self, None, |_| Err(Refused::NoNamedRooms));
+            channel.judge(self, None, |_| Some(Err(Refused::NoNamedRooms)));
         }
     }
 

@@ -14,6 +14,7 @@ use super::event::{Payload, PresenceAction};
 use super::hub::{Hub, Place};
 use super::outbox::Outbox;
 use super::{Limits, Modes};
+use crate::domain::room_id::RoomId;
 
 /// A connection while it is used over one transport. Dropped without [`Session::close`], it broke
 /// off: its members stay for a while, and it can be resumed.
@@ -43,6 +44,8 @@ pub struct Attach<'a> {
     pub who: &'a Who,
     /// By what it was let in.
     pub entry: &'a Entry,
+    /// Where others were found to be, before that was read.
+    pub found: Option<RoomId>,
 }
 
 /// What came of going into a room.
@@ -52,6 +55,8 @@ pub enum Attaching {
     Done(usize),
     /// The room was changed since it was read who may enter: read again.
     Overtaken,
+    /// Others are here by that managed room: read again, and say so. If the name leads elsewhere then, it is gone.
+    Belongs(RoomId),
 }
 
 /// A message as its client sends it.
@@ -157,10 +162,16 @@ impl Session {
         let echo = state.echo;
         let resource = self.connection.owner.resource;
         let (channel, attaching) = self.hub.enter(resource, attach.place, |channel| {
-            self.hub.doors.register(resource, attach.entry, channel, self.hub.clock.now());
-            channel.attach(&self.hub, self.connection.id, &self.outbox, attach, echo)
+            self.hub.doors.register(resource, attach.entry, channel);
+            let attaching = channel.attach(&self.hub, self.connection.id, &self.outbox, attach, echo);
+            if attaching.is_none() {
+                self.hub.doors.forget(channel); // it was let go of meanwhile
+            }
+            attaching
         });
-        if attaching != Attaching::Overtaken {
+        if matches!(attaching, Attaching::Done(_)) {
+            // By another name it was there before it was made to leave.
+            state.channels.retain(|_, known| !Arc::ptr_eq(known, &channel));
             state.channels.insert(attach.channel.into(), channel);
         } else {
             self.hub.let_go(&channel); // unless others are there

@@ -1,6 +1,7 @@
 //! The hub as its clients see it: whatever the order of things, counts equal sets and everyone sees the same.
 
 mod client;
+mod doors;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;

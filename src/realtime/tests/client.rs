@@ -56,7 +56,8 @@ impl Client {
         let since = Some(&*since).filter(|since| !since.is_empty());
         let entry = Entry { called: channel.into(), turn: session.hub.turn(resource(), channel), managed: None };
         let (who, place) = (&Who::Backend, channel);
-        let attach = Attach { channel, place, modes, asked: modes, occupancy: true, since, who, entry: &entry };
+        let attach =
+            Attach { channel, place, modes, asked: modes, occupancy: true, since, who, entry: &entry, found: None };
         assert!(matches!(session.attach(attach), Ok(Attaching::Done(_))));
         self.listen();
     }
