@@ -4,17 +4,25 @@
 #[path = "../shared/exchange.rs"]
 mod exchange;
 mod load;
+mod pgbench;
+#[path = "../shared/postgres.rs"]
 mod postgres;
 #[path = "../shared/processes.rs"]
 mod processes;
 mod requests;
+#[path = "../shared/signing.rs"]
+mod signing;
+#[path = "../shared/starts.rs"]
+mod starts;
 
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use postgres::{Postgres, pgbench};
+use pgbench::pgbench;
+use postgres::Postgres;
 use processes::Service;
 use requests::Operation;
+use starts::starts;
 
 /// As many connections to the service as pgbench has to the database.
 pub const CONNECTIONS: usize = 16;
@@ -28,9 +36,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::Builder::new().prefix("rkbench").tempdir_in("/tmp")?;
     processes::open_to_all(folder.path())?;
 
-    let ready = processes::starts(folder.path(), 5)?;
+    let ready = starts(folder.path(), 5)?;
     let postgres = Postgres::start(folder.path())?;
-    let service = Service::start(folder.path(), Some(&postgres.url))?;
+    let service = Service::start(folder.path(), Some(&postgres.url), &[])?;
     let resource = runtime.block_on(requests::fill(&postgres.url))?;
     let idle = service.memory_kib("VmRSS")?;
 

@@ -1,16 +1,12 @@
 //! What is asked: whole requests, signed before anything is measured, with ids that vary.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use roomkeeper::clock::Clock;
 use roomkeeper::store::pool;
-use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::ROOMS;
 use crate::processes::{Result, Service};
+use crate::signing::Signer;
 
 /// What is measured; the name is also that of its file in `benches/pgbench`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,9 +72,8 @@ pub async fn fill(url: &str) -> Result<Uuid> {
 
 /// Whole requests, each different where it writes.
 pub fn signed(operation: Operation, service: &Service) -> Result<Vec<Vec<u8>>> {
-    let key = STANDARD.decode(service.says("accessKey")?)?;
-    let mac = Hmac::<Sha256>::new_from_slice(&key).unwrap_or_else(|_| unreachable!("any length will do"));
-    let date = httpdate::fmt_http_date(Clock::system().now().into());
+    let signer = Signer::new(service)?;
+    let date = &signer.date;
     let room = |n: usize| FIRST_ROOM + (n as i64 * 7_919) % ROOMS;
     let user = || format!("8:acs:11111111-2222-3333-4444-555555555555_{}", Uuid::new_v4());
     let requests = (0..operation.count())
@@ -106,17 +101,7 @@ pub fn signed(operation: Operation, service: &Service) -> Result<Vec<Vec<u8>>> {
                 }
             };
             let target = format!("{path}?api-version=2025-03-13");
-            let hash = STANDARD.encode(Sha256::digest(&body));
-            let host = service.address;
-            let text = format!("{method}\n{target}\n{date};{host};{hash}");
-            let signature = STANDARD.encode(mac.clone().chain_update(text).finalize().into_bytes());
-            format!(
-                "{method} {target} HTTP/1.1\r\nHost: {host}\r\nx-ms-date: {date}\r\nx-ms-content-sha256: {hash}\r\n\
-                 Authorization: HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature={signature}\r\n\
-                 {more}Content-Length: {}\r\n\r\n{body}",
-                body.len()
-            )
-            .into_bytes()
+            signer.request(method, &target, &more, &body)
         })
         .collect();
     Ok(requests)

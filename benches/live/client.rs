@@ -5,16 +5,15 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::processes::{Result, Service};
+use crate::socket;
 
 /// A connection; dropped, it breaks off without a word, as when a cable is pulled.
 pub struct Client {
@@ -45,16 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 impl Client {
     /// Connects, and waits to be told that it is.
     pub async fn connect(service: &Service, name: &str, room: &str, heard: &Rc<Heard>) -> Result<Self> {
-        let stream = TcpStream::connect(service.address).await?;
-        stream.set_nodelay(true)?;
-        let (key, address) = (service.says("ablyKey")?, service.address);
-        let key: String = form_urlencoded::byte_serialize(key.as_bytes()).collect();
-        let url = format!("ws://{address}/?key={key}&clientId={name}&format=json&heartbeats=false&v=6");
-        // Thousands of clients in one process: none needs the usual 128 KiB.
-        let config = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0);
-        let (mut socket, _) = client_async_with_config(url, stream, Some(config)).await?;
-        let first = socket.next().await.ok_or("no first frame")??;
-        let first: Value = serde_json::from_str(first.to_text()?)?;
+        let key: String = form_urlencoded::byte_serialize(service.says("ablyKey")?.as_bytes()).collect();
+        let (socket, first) = socket::connect(service, &format!("key={key}&clientId={name}")).await?;
         let id = first["connectionId"].as_str().ok_or_else(|| format!("not connected: {first}"))?.to_owned();
         let (orders, taken) = mpsc::unbounded_channel();
         spawn_local(drive(socket, taken, Rc::clone(heard)));

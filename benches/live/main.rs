@@ -3,9 +3,17 @@
 mod client;
 #[path = "../shared/exchange.rs"]
 mod exchange;
+#[path = "../shared/machine.rs"]
+mod machine;
 mod occupancy;
 #[path = "../shared/processes.rs"]
 mod processes;
+#[path = "../shared/socket.rs"]
+mod socket;
+#[path = "../shared/starts.rs"]
+mod starts;
+#[path = "../shared/table.rs"]
+mod table;
 mod usage;
 
 use std::future::Future;
@@ -15,10 +23,13 @@ use std::time::{Duration, Instant};
 
 use client::{Client, Heard};
 use futures_util::future::try_join_all;
+use machine::machine;
 use processes::{Result, Service};
+use starts::starts;
+use table::{Delays, row};
 use tokio::task::LocalSet;
 use tokio::time::sleep;
-use usage::{Memory, cpu, machine};
+use usage::{Memory, cpu};
 
 const ROOMS: usize = 50;
 /// Clients in each room.
@@ -46,13 +57,13 @@ fn main() -> Result<()> {
 
 async fn measure(folder: &Path) -> Result<()> {
     println!("{CLIENTS} clients, each in one of {ROOMS} rooms and present there; {}\n", machine()?);
-    println!("{:<74} ceiling", "");
+    table::head();
 
-    let ready = processes::starts(folder, 5)?;
+    let ready = starts(folder, 5)?;
     row("start to ready on a folder that is there", ready, "s", None);
     let mut alone = changes_in_a_room_alone(folder).await?;
 
-    let service = Service::start(folder, None)?;
+    let service = Service::start(folder, None, &[])?;
     sleep(SETTLE).await;
     let before = Memory::of(&service)?;
     row("resident, idle", before.resident as f64 / 1024.0, "MiB", Some(60.0));
@@ -100,9 +111,9 @@ async fn measure(folder: &Path) -> Result<()> {
     let thousands = CLIENTS as f64 / 1000.0;
     row("CPU of 1,000 idle connections for a minute", idle / thousands, "s", None);
 
-    alone.print(&format!("one of {MEMBERS} leaves or enters, to the last that is told"));
+    alone.print(&format!("one of {MEMBERS} leaves or enters, to the last that is told"), "ms", Some(50.0));
     let mut among = changes(&rooms[0], &heard).await?;
-    among.print(&format!("  among {} that are idle elsewhere", CLIENTS - MEMBERS));
+    among.print(&format!("  among {} that are idle elsewhere", CLIENTS - MEMBERS), "ms", Some(50.0));
     per_connection("memory of a connection, after that", before, Memory::of(&service)?);
 
     let broke_off = Instant::now();
@@ -123,12 +134,6 @@ async fn measure(folder: &Path) -> Result<()> {
 async fn part(rooms: Vec<Vec<Client>>) {
     drop(rooms);
     sleep(SETTLE).await;
-}
-
-fn row(what: &str, figure: f64, unit: &str, ceiling: Option<f64>) {
-    let is_missed = ceiling.is_some_and(|ceiling| figure > ceiling);
-    let ceiling = ceiling.map_or_else(String::new, |ceiling| format!("{ceiling} {unit}"));
-    println!("{what:<60} {figure:>8.2} {unit:<4} {ceiling}{}", if is_missed { ", missed" } else { "" });
 }
 
 fn per_connection(what: &str, before: Memory, now: Memory) {
@@ -168,22 +173,9 @@ fn clients(rooms: &[Vec<Client>]) -> impl Iterator<Item = &Client> {
     rooms.iter().flatten()
 }
 
-/// How long it takes until everyone is told, in milliseconds.
-struct Delays(Vec<f64>);
-
-impl Delays {
-    fn print(&mut self, what: &str) {
-        self.0.sort_by(f64::total_cmp);
-        let at = |part: f64| self.0[((self.0.len() - 1) as f64 * part) as usize];
-        row(&format!("{what}, p50"), at(0.5), "ms", None);
-        row("    p99", at(0.99), "ms", Some(50.0));
-        row("    the longest", at(1.0), "ms", None);
-    }
-}
-
 /// One room, and nobody else on the service.
 async fn changes_in_a_room_alone(folder: &Path) -> Result<Delays> {
-    let service = Service::start(folder, None)?;
+    let service = Service::start(folder, None, &[])?;
     let heard = Rc::new(Heard::default());
     let rooms = connect(&service, 1, &heard).await?;
     clients(&rooms).for_each(Client::attach);
@@ -195,7 +187,8 @@ async fn changes_in_a_room_alone(folder: &Path) -> Result<Delays> {
     Ok(delays)
 }
 
-/// Members of a room leave and enter again, one after the other; everyone there is told of each.
+/// Members of a room leave and enter again, one after the other; how long it takes until everyone there is told of each,
+/// in milliseconds.
 async fn changes(room: &[Client], heard: &Heard) -> Result<Delays> {
     sleep(SETTLE).await;
     let mut delays = Vec::new();

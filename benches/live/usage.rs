@@ -1,4 +1,4 @@
-//! What the service takes of the machine, and which machine that is.
+//! What the service takes of the machine.
 
 use std::fs;
 use std::time::Duration;
@@ -28,18 +28,4 @@ pub fn cpu(service: &Service) -> Result<Duration> {
     let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     let a_second = sysconf(SysconfVar::CLK_TCK)?.ok_or("no clock")?;
     Ok(Duration::from_secs_f64(ticks as f64 / a_second as f64))
-}
-
-/// Cores and memory, in words.
-pub fn machine() -> Result<String> {
-    let line = |file: &str, name: &str| -> Result<String> {
-        let text = fs::read_to_string(file)?;
-        let line = text.lines().find(|line| line.starts_with(name)).and_then(|line| line.split_once(':'));
-        Ok(line.map_or_else(String::new, |(_, value)| value.trim().to_owned()))
-    };
-    let cores = std::thread::available_parallelism()?;
-    let memory = line("/proc/meminfo", "MemTotal")?;
-    let kib: f64 = memory.trim_end_matches(" kB").parse()?;
-    let model = line("/proc/cpuinfo", "model name")?;
-    Ok(format!("{cores} cores ({model}), which the clients use too, and {:.0} GiB of memory", kib / 1024.0 / 1024.0))
 }

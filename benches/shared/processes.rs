@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -62,9 +61,11 @@ pub struct Service {
 }
 
 impl Service {
-    pub fn start(folder: &Path, database_url: Option<&str>) -> Result<Self> {
+    /// Starts it, with what is set otherwise than usual by the names of the environment.
+    pub fn start(folder: &Path, database_url: Option<&str>, settings: &[(&str, &str)]) -> Result<Self> {
         let data_dir = folder.join("service");
         let mut command = roomkeeper(&data_dir);
+        command.envs(settings.iter().copied());
         if let Some(url) = database_url {
             command.env("ROOMKEEPER_DATABASE_URL", url);
         }
@@ -92,18 +93,4 @@ impl Service {
     pub fn proc(&self, name: &str) -> String {
         format!("/proc/{}/{name}", self.process.0.id())
     }
-}
-
-/// The median time in seconds from start to ready with a private Postgres, on a folder that is there.
-pub fn starts(folder: &Path, times: usize) -> Result<f64> {
-    drop(Service::start(folder, None)?);
-    let mut took = Vec::new();
-    for _ in 0..times {
-        let began = Instant::now();
-        let service = Service::start(folder, None)?;
-        took.push(began.elapsed().as_secs_f64());
-        drop(service);
-    }
-    took.sort_by(f64::total_cmp);
-    Ok(took[times / 2])
 }

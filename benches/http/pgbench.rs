@@ -1,28 +1,13 @@
-//! Postgres alone, and what it does with the service's SQL and nothing in front: pgbench.
+//! What Postgres does with the service's SQL and nothing in front: pgbench.
 
 use std::path::Path;
 use std::process::Command;
 
 use uuid::Uuid;
 
-use crate::processes::{Process, Result, roomkeeper};
+use crate::processes::Result;
 use crate::requests::Operation;
 use crate::{CONNECTIONS, ROOMS, SECONDS};
-
-/// A private cluster of its own, as the service runs one.
-pub struct Postgres {
-    pub url: String,
-    _process: Process,
-}
-
-impl Postgres {
-    pub fn start(folder: &Path) -> Result<Self> {
-        let mut command = roomkeeper(&folder.join("postgres"));
-        command.arg("postgres");
-        let (process, url) = Process::start(command)?;
-        Ok(Self { url, _process: process })
-    }
-}
 
 /// Transactions a second of the operation's SQL, prepared, on as many connections.
 pub fn pgbench(url: &str, operation: Operation, resource: Uuid) -> Result<f64> {
