@@ -35,16 +35,16 @@ pub async fn admit(
     who: &Who,
 ) -> Result<Result<Admitted, Refused>, ServiceError> {
     let turn = state.hub.turn(resource, called);
-    let asked: Vec<&str> = who.user().into_iter().map(|user| &**user).collect();
+    let user = who.user();
     let door = match called.parse::<RoomId>() {
         // What has the form of an id is never a name, and an id has one spelling.
         Ok(room) if room.to_string() != called => return Ok(Err(Refused::NoSuchRoom)),
-        Ok(room) => match service::doors::find(&state.ctx, resource, room, &asked).await? {
+        Ok(room) => match service::doors::find_for(&state.ctx, resource, room, user).await? {
             Some(door) => Some(door),
             None => return Ok(Err(Refused::NoSuchRoom)),
         },
         Err(_) => {
-            let named = service::doors::find_by_name(&state.ctx, resource, called, &asked).await?;
+            let named = service::doors::find_by_name_for(&state.ctx, resource, called, user).await?;
             if named.door.is_none() && !named.is_open {
                 return Ok(Err(Refused::NoNamedRooms));
             }

@@ -11,6 +11,7 @@ use crate::domain::door::Door;
 use crate::domain::resource::ResourceId;
 use crate::domain::room_id::RoomId;
 use crate::store;
+use crate::store::doors::Asked;
 pub use crate::store::doors::{Named, Version};
 
 /// A room's door, as far as it concerns `raw_ids`; `None` if there is no such room.
@@ -23,14 +24,28 @@ pub async fn find(
     ctx.run(async |conn| store::doors::find(conn, resource, room, raw_ids).await).await
 }
 
-/// What a name leads to, with the door of a managed room as far as it concerns `raw_ids`.
-pub async fn find_by_name(
+/// A room's door, as far as it concerns who wants to enter; `None` if there is no such room. In one statement with
+/// others who want to enter at the same time.
+pub async fn find_for(
+    ctx: &Context,
+    resource: ResourceId,
+    room: RoomId,
+    user: Option<&Arc<str>>,
+) -> Result<Option<Door>, ServiceError> {
+    let asked = Asked { resource, room, raw_id: user.cloned() };
+    ctx.share(&ctx.doors, asked, store::doors::find_each).await
+}
+
+/// What a name leads to, with the door of a managed room as far as it concerns who wants to enter. In one statement
+/// with others who want to enter at the same time.
+pub async fn find_by_name_for(
     ctx: &Context,
     resource: ResourceId,
     name: &str,
-    raw_ids: &[&str],
+    user: Option<&Arc<str>>,
 ) -> Result<Named, ServiceError> {
-    ctx.run(async |conn| store::doors::find_by_name(conn, resource, name, raw_ids).await).await
+    let asked = Asked { resource, room: name.into(), raw_id: user.cloned() };
+    ctx.share(&ctx.named_doors, asked, store::doors::find_each_by_name).await
 }
 
 /// Of the rooms that no backend had made when they were entered: those that one has made since, by

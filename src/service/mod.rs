@@ -15,11 +15,13 @@ use std::time::Duration;
 use sqlx::PgConnection;
 
 use crate::clock::Clock;
+use crate::domain::door::Door;
 use crate::domain::resource::ResourceId;
 use crate::domain::room::Room;
 use crate::domain::room_id::{RoomId, RoomIds};
 use crate::store::StoreError;
 use crate::store::batch::Batch;
+use crate::store::doors::{Asked, Named};
 use crate::store::pool::Pool;
 
 /// What every operation works with.
@@ -31,6 +33,8 @@ pub struct Context {
     pub max_participants: u32,
     room_ids: Arc<RoomIds>,
     gets: Batch<(ResourceId, RoomId), Option<Room>>,
+    doors: Batch<Asked<RoomId>, Option<Door>>,
+    named_doors: Batch<Asked<Arc<str>>, Named>,
 }
 
 /// Why an operation was not done.
@@ -64,12 +68,14 @@ impl Context {
     /// A context whose room ids count from `room_id_offset`.
     pub fn new(db: Pool, clock: Clock, max_participants: u32, room_id_offset: u16) -> Self {
         let room_ids = Arc::new(RoomIds::starting_at(room_id_offset));
-        Self { db, clock, max_participants, room_ids, gets: Batch::default() }
+        let (gets, doors, named_doors) = Default::default();
+        Self { db, clock, max_participants, room_ids, gets, doors, named_doors }
     }
 
     /// The same, with connections of its own for one of so many threads.
     pub fn for_one_of(&self, threads: usize) -> Self {
-        Self { db: self.db.for_one_of(threads), gets: Batch::default(), ..self.clone() }
+        let (gets, doors, named_doors) = Default::default();
+        Self { db: self.db.for_one_of(threads), gets, doors, named_doors, ..self.clone() }
     }
 
     /// Runs `operation` on a connection, again if it lost against another transaction.
@@ -80,23 +86,23 @@ impl Context {
         self.run_within(PATIENCE, operation).await
     }
 
-    /// Asks for a key, in one statement with those who ask for others at the same time.
+    /// Asks for a key, in one statement with those who ask for others at the same time. `find` gives a value for each
+    /// key, in their order.
     async fn share<K: Clone, V>(
         &self,
         batch: &Batch<K, V>,
         key: K,
-        alone: impl AsyncFn(&mut PgConnection) -> Result<V, StoreError>,
-        together: impl AsyncFn(&mut PgConnection, &[K]) -> Result<Vec<V>, StoreError>,
+        find: impl AsyncFn(&mut PgConnection, &[K]) -> Result<Vec<V>, StoreError>,
     ) -> Result<V, ServiceError> {
-        let run = async |keys: &[K]| match keys {
-            [_] => self.run(async |conn| Ok(vec![alone(conn).await?])).await,
-            keys => self.run(async |conn| together(conn, keys).await).await,
+        let run = async |keys: &[K]| self.run(async |conn| find(conn, keys).await).await;
+        let shared = async {
+            match batch.ask(key.clone(), run).await? {
+                Some(value) => Ok(Some(value)),
+                None => Ok(run(&[key]).await?.pop()), // only what is bad fails
+            }
         };
-        let shared = tokio::time::timeout(PATIENCE, batch.ask(key, run));
-        match shared.await.map_err(|_| ServiceError::Unavailable(None))?? {
-            Some(value) => Ok(value),
-            None => self.run(alone).await,
-        }
+        let found = tokio::time::timeout(PATIENCE, shared).await.unwrap_or(Ok(None))?;
+        found.ok_or(ServiceError::Unavailable(None))
     }
 
     /// The same with another patience, for what nobody waits for.

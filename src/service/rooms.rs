@@ -113,9 +113,7 @@ pub async fn recall(ctx: &Context, resource: ResourceId, repeat: &Repeat) -> Res
 
 /// One room, also before and after its window.
 pub async fn get(ctx: &Context, resource: ResourceId, room: RoomId) -> Result<Room, ServiceError> {
-    let alone = async |conn: &mut _| store::rooms::find(conn, resource, room).await;
-    let together = async |conn: &mut _, rooms: &[_]| store::rooms::find_all(conn, rooms).await;
-    ctx.share(&ctx.gets, (resource, room), alone, together).await?.ok_or(ServiceError::RoomNotFound)
+    ctx.share(&ctx.gets, (resource, room), store::rooms::find_all).await?.ok_or(ServiceError::RoomNotFound)
 }
 
 /// Rooms older than `before`, newest first, at most `size`; and whether there are more.

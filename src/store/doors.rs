@@ -17,6 +17,8 @@ use crate::domain::validity::Validity;
 
 /// A row of a room's door: the room, if there is one, and one of the participants that were asked about.
 struct DoorRow {
+    /// Among those asked for, from 1.
+    place: i64,
     named_rooms: bool,
     id: Option<i64>,
     name: Option<String>,
@@ -28,6 +30,15 @@ struct DoorRow {
     raw_message_reactions: Option<bool>,
     raw_id: Option<String>,
     role: Option<String>,
+}
+
+/// Who wants to enter which room, by its id or its name.
+#[derive(Debug, Clone)]
+pub struct Asked<R> {
+    pub resource: ResourceId,
+    pub room: R,
+    /// `None` for nobody whom a roster concerns.
+    pub raw_id: Option<Arc<str>>,
 }
 
 /// What a name leads to.
@@ -48,7 +59,7 @@ pub async fn find(
 ) -> Result<Option<Door>, StoreError> {
     let rows = sqlx::query_as!(
         DoorRow,
-        r#"SELECT true AS "named_rooms!", r.id AS "id?", r.name, r.valid_from AS "valid_from?",
+        r#"SELECT 1::bigint AS "place!", true AS "named_rooms!", r.id AS "id?", r.name, r.valid_from AS "valid_from?",
                   r.valid_until AS "valid_until?", r.roster_version AS "roster_version?",
                   r.presence_events, r.occupancy_events, r.raw_message_reactions,
                   p.raw_id AS "raw_id?", p.role AS "role?"
@@ -64,31 +75,71 @@ pub async fn find(
     Ok(door(rows))
 }
 
-/// What a name leads to, with the door of a managed room as far as it concerns `raw_ids`.
-pub async fn find_by_name(
-    conn: &mut PgConnection,
-    resource: ResourceId,
-    name: &str,
-    raw_ids: &[&str],
-) -> Result<Named, StoreError> {
+/// A room and who wants to enter it: its door as far as it concerns them, each in the place of what was asked.
+pub async fn find_each(conn: &mut PgConnection, asked: &[Asked<RoomId>]) -> Result<Vec<Option<Door>>, StoreError> {
+    let resources: Vec<Uuid> = asked.iter().map(|asked| asked.resource.as_uuid()).collect();
+    let ids: Vec<i64> = asked.iter().map(|asked| asked.room.as_i64()).collect();
+    let raw_ids: Vec<Option<&str>> = asked.iter().map(|asked| asked.raw_id.as_deref()).collect();
     let rows = sqlx::query_as!(
         DoorRow,
-        r#"SELECT o.named_rooms, r.id AS "id?", r.name AS "name?", r.valid_from AS "valid_from?",
-                  r.valid_until AS "valid_until?", r.roster_version AS "roster_version?",
+        r#"SELECT asked.place AS "place!", true AS "named_rooms!", r.id AS "id?", r.name,
+                  r.valid_from AS "valid_from?", r.valid_until AS "valid_until?",
+                  r.roster_version AS "roster_version?",
                   r.presence_events, r.occupancy_events, r.raw_message_reactions,
                   p.raw_id AS "raw_id?", p.role AS "role?"
-           FROM resources o
-           LEFT JOIN rooms r ON r.resource_id = o.id AND r.name = $2
-           LEFT JOIN participants p ON p.resource_id = r.resource_id AND p.room_id = r.id AND p.raw_id = ANY ($3)
-           WHERE o.id = $1"#,
-        resource.as_uuid(),
-        name,
+           FROM unnest($1::uuid[], $2::bigint[], $3::text[]) WITH ORDINALITY AS asked (resource_id, id, raw_id, place)
+           JOIN rooms r ON r.resource_id = asked.resource_id AND r.id = asked.id
+           LEFT JOIN participants p
+               ON p.resource_id = r.resource_id AND p.room_id = r.id AND p.raw_id = asked.raw_id"#,
+        &resources,
+        &ids,
         raw_ids as _
     )
     .fetch_all(conn)
     .await?;
-    let is_open = rows.first().is_some_and(|row| row.named_rooms);
-    Ok(Named { door: door(rows), is_open })
+    let mut doors = vec![None; asked.len()];
+    for row in rows {
+        if let Some(place) = place(row.place).and_then(|place| doors.get_mut(place)) {
+            *place = door(vec![row]);
+        }
+    }
+    Ok(doors)
+}
+
+/// A name and who wants to enter by it: what it leads to, each in the place of what was asked.
+pub async fn find_each_by_name(conn: &mut PgConnection, asked: &[Asked<Arc<str>>]) -> Result<Vec<Named>, StoreError> {
+    let resources: Vec<Uuid> = asked.iter().map(|asked| asked.resource.as_uuid()).collect();
+    let names: Vec<&str> = asked.iter().map(|asked| &*asked.room).collect();
+    let raw_ids: Vec<Option<&str>> = asked.iter().map(|asked| asked.raw_id.as_deref()).collect();
+    let rows = sqlx::query_as!(
+        DoorRow,
+        r#"SELECT asked.place AS "place!", o.named_rooms, r.id AS "id?", r.name AS "name?",
+                  r.valid_from AS "valid_from?", r.valid_until AS "valid_until?",
+                  r.roster_version AS "roster_version?",
+                  r.presence_events, r.occupancy_events, r.raw_message_reactions,
+                  p.raw_id AS "raw_id?", p.role AS "role?"
+           FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS asked (resource_id, name, raw_id, place)
+           JOIN resources o ON o.id = asked.resource_id
+           LEFT JOIN rooms r ON r.resource_id = o.id AND r.name = asked.name
+           LEFT JOIN participants p
+               ON p.resource_id = r.resource_id AND p.room_id = r.id AND p.raw_id = asked.raw_id"#,
+        &resources,
+        names as _,
+        raw_ids as _
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut found = vec![Named { door: None, is_open: false }; asked.len()];
+    for row in rows {
+        if let Some(place) = place(row.place).and_then(|place| found.get_mut(place)) {
+            *place = Named { is_open: row.named_rooms, door: door(vec![row]) };
+        }
+    }
+    Ok(found)
+}
+
+fn place(of: i64) -> Option<usize> {
+    usize::try_from(of - 1).ok()
 }
 
 fn door(rows: Vec<DoorRow>) -> Option<Door> {
@@ -128,7 +179,7 @@ pub async fn named(
     )
     .fetch_all(conn)
     .await?;
-    let room = |place: i64| rooms.get(usize::try_from(place - 1).ok()?).cloned();
+    let room = |of: i64| rooms.get(place(of)?).cloned();
     Ok(rows.into_iter().filter_map(|row| Some((room(row.place)?, row.id.map(RoomId::from_i64)))).collect())
 }
 

@@ -118,7 +118,7 @@ pub async fn insert(
 }
 
 /// One room.
-pub async fn find(conn: &mut PgConnection, resource: ResourceId, room: RoomId) -> Result<Option<Room>, StoreError> {
+async fn find(conn: &mut PgConnection, resource: ResourceId, room: RoomId) -> Result<Option<Room>, StoreError> {
     let row = sqlx::query_as!(
         RoomRow,
         "SELECT id, name, created_at, valid_from, valid_until, pstn_dial_out_enabled
@@ -136,6 +136,9 @@ pub async fn find_all(
     conn: &mut PgConnection,
     rooms: &[(ResourceId, RoomId)],
 ) -> Result<Vec<Option<Room>>, StoreError> {
+    if let [(resource, room)] = rooms {
+        return Ok(vec![find(conn, *resource, *room).await?]);
+    }
     let resources: Vec<Uuid> = rooms.iter().map(|(resource, _)| resource.as_uuid()).collect();
     let ids: Vec<i64> = rooms.iter().map(|(_, room)| room.as_i64()).collect();
     let rows = sqlx::query!(
