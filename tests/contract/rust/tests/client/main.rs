@@ -29,7 +29,7 @@ async fn listed(server: &Server, room: &str) -> Vec<(String, ParticipantRole)> {
     let client = server.client("GET", &format!("/rooms/{room}/participants?api-version=2025-03-13"), "");
     let request = ParticipantsListRequest {
         path: ParticipantsListRequestPath { room_id: room.to_owned() },
-        query: ParticipantsListRequestQuery { api_version: VERSION },
+        query: ParticipantsListRequestQuery { api_version: VERSION, live: None },
         ..Default::default()
     };
     match client.participants_list(request).await.unwrap() {
