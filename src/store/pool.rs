@@ -47,7 +47,8 @@ pub struct Pool {
     own: managed::Pool<Connections>,
     /// Those of all threads.
     all: Arc<Mutex<Vec<managed::Pool<Connections>>>>,
-    options: Options,
+    /// Shared: every client of live rooms has a pool at hand.
+    options: Arc<Options>,
 }
 
 /// How connections are made, and looked at again.
@@ -77,7 +78,7 @@ impl managed::Manager for Connections {
 pub fn pool(options: Options) -> Pool {
     let options = options.application_name("roomkeeper").options([("statement_timeout", STATEMENT_TIMEOUT)]);
     let own = connections(&options, CONNECTIONS);
-    Pool { all: Arc::new(Mutex::new(vec![own.clone()])), own, options }
+    Pool { all: Arc::new(Mutex::new(vec![own.clone()])), own, options: Arc::new(options) }
 }
 
 fn connections(options: &Options, most: usize) -> managed::Pool<Connections> {
