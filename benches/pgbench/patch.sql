@@ -6,7 +6,7 @@ WITH given AS MATERIALIZED (
 ), seen AS (
     SELECT roster_version, participant_count FROM rooms WHERE resource_id = :resource::uuid AND id = :room::bigint
 ), turn AS (
-    SELECT roster_version FROM rooms WHERE resource_id = :resource::uuid AND id = :room::bigint FOR UPDATE
+    SELECT roster_version, name FROM rooms WHERE resource_id = :resource::uuid AND id = :room::bigint FOR UPDATE
 ), growth AS (
     SELECT (SELECT cardinality(upserts) FROM given) - count(*) FILTER (WHERE raw_id = ANY ((SELECT upserts FROM given)::text[]))
          - count(*) FILTER (WHERE raw_id = ANY ((SELECT removals FROM given)::text[])) AS by
@@ -28,4 +28,4 @@ WITH given AS MATERIALIZED (
     UPDATE rooms SET participant_count = fresh.size, roster_version = rooms.roster_version + 1
     FROM fresh WHERE fits AND resource_id = :resource::uuid AND id = :room::bigint
 )
-SELECT EXISTS (SELECT FROM turn) AS there, (SELECT fits FROM fresh) AS fits;
+SELECT EXISTS (SELECT FROM turn) AS there, (SELECT fits FROM fresh) AS fits, (SELECT name FROM turn) AS name;

@@ -80,7 +80,7 @@ pub async fn changed(state: &State, resource: ResourceId, room: RoomId, name: Op
 
 /// A room was made that has a name: who was in a room of that name is judged by its roster.
 pub async fn named(state: &State, resource: ResourceId, room: RoomId, name: &RoomName) {
-    state.told.add(Change::Named(resource, room));
+    state.told.add(Change::Named);
     judge(state, resource, room, Some(name)).await;
 }
 

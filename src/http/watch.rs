@@ -11,7 +11,7 @@ use crate::domain::raw_id::RawId;
 use crate::domain::resource::ResourceId;
 use crate::domain::room_id::RoomId;
 use crate::domain::room_name::RoomName;
-use crate::realtime::{Named, Room};
+use crate::realtime::Room;
 use crate::service::changes::{self, Change, Listener};
 use crate::service::{self, ServiceError};
 
@@ -55,7 +55,7 @@ async fn look(state: &State) {
     if let Err(error) = look_at_rooms(state).await {
         tracing::warn!(error = ?error, "who is in which managed room can't be looked at");
     }
-    if let Err(error) = look_at_names(state, state.hub.named()).await {
+    if let Err(error) = look_at_names(state).await {
         tracing::warn!(error = ?error, "which rooms a backend made since can't be looked at");
     }
     if let Err(error) = look_at_tokens(state).await {
@@ -107,13 +107,13 @@ async fn heard(state: &State, changes: Vec<Change>) {
     for change in changes {
         match change {
             Change::Room(resource, room) => rooms.push((resource, room)),
-            Change::Named(..) => is_named = true,
+            Change::Named => is_named = true,
             Change::User(resource, user) => doors::part_from_revoked(state, resource, user).await,
             Change::Many => {}
         }
     }
     judge_all(state, rooms).await;
-    if is_named && let Err(error) = look_at_names(state, state.hub.named()).await {
+    if is_named && let Err(error) = look_at_names(state).await {
         tracing::warn!(error = ?error, "what another replica told can't be looked at yet");
     }
 }
@@ -130,7 +130,8 @@ async fn look_at_rooms(state: &State) -> Result<(), ServiceError> {
     Ok(())
 }
 
-async fn look_at_names(state: &State, named: Vec<Named>) -> Result<(), ServiceError> {
+async fn look_at_names(state: &State) -> Result<(), ServiceError> {
+    let named = state.hub.named();
     if named.is_empty() {
         return Ok(());
     }

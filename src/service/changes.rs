@@ -19,8 +19,8 @@ pub use crate::store::changes::Listener;
 pub enum Change {
     /// Of a managed room or its roster; also its deletion.
     Room(ResourceId, RoomId),
-    /// A room was made that has a name.
-    Named(ResourceId, RoomId),
+    /// A room was made that has a name: which of their rooms that is, replicas look up.
+    Named,
     /// A user was deleted, or its tokens revoked.
     User(ResourceId, Uuid),
     /// More than can be told one by one.
@@ -99,7 +99,7 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Room(resource, room) => write!(f, "room:{resource}:{room}"),
-            Self::Named(resource, room) => write!(f, "named:{resource}:{room}"),
+            Self::Named => f.write_str("named"),
             Self::User(resource, user) => write!(f, "user:{resource}:{user}"),
             Self::Many => f.write_str("many"),
         }
@@ -117,10 +117,9 @@ impl FromStr for Change {
         let mut parts = word.split(':');
         let (kind, resource, what) = (parts.next(), parts.next(), parts.next().unwrap_or_default());
         let resource = resource.and_then(|guid| guid.parse().ok()).map(|guid: Uuid| guid.into());
-        let room = || what.parse::<i64>().ok().map(RoomId::from_i64);
         let change = match (kind, resource) {
-            (Some("room"), Some(resource)) => room().map(|room| Self::Room(resource, room)),
-            (Some("named"), Some(resource)) => room().map(|room| Self::Named(resource, room)),
+            (Some("room"), Some(resource)) => what.parse().ok().map(|id| Self::Room(resource, RoomId::from_i64(id))),
+            (Some("named"), None) => Some(Self::Named),
             (Some("user"), Some(resource)) => what.parse().ok().map(|user| Self::User(resource, user)),
             (Some("many"), None) => Some(Self::Many),
             _ => None,
@@ -136,7 +135,7 @@ mod tests {
     fn all() -> [Change; 4] {
         let (resource, room) = (Uuid::from_u128(7).into(), RoomId::from_i64(994_000_000_000_000_001));
         let user = Change::User(resource, Uuid::from_u128(9));
-        [Change::Room(resource, room), Change::Named(resource, room), user, Change::Many]
+        [Change::Room(resource, room), Change::Named, user, Change::Many]
     }
 
     #[test]
