@@ -226,7 +226,7 @@ pub async fn update(
             None => change.removals.push(raw_id),
         }
     }
-    let name = service::rosters::change(&state.ctx, caller.resource, room, &change).await?;
+    let name = service::rosters::change(&state.ctx, caller.resource, room, change).await?;
     doors::changed(&state, caller.resource, room, name.as_ref()).await;
     Ok(HttpResponse::Ok().json(Changed {}))
 }

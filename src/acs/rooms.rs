@@ -209,12 +209,12 @@ pub fn new_room(wanted: Wanted, now: DateTime<Utc>, max_participants: u32) -> Re
         roster.extend(role.map(|role| Participant { raw_id, role }));
     }
     let pstn_dial_out_enabled = wanted.pstn_dial_out_enabled.unwrap_or(false);
-    Ok(NewRoom { created_at: now, validity, pstn_dial_out_enabled, roster })
+    Ok(NewRoom { created_at: now, validity, pstn_dial_out_enabled, roster: roster.into() })
 }
 
-fn render(room: &Room) -> Vec<u8> {
+fn render(room: &Room) -> Bytes {
     // Strings, dates and a flag: there is nothing in it that can't be written.
-    serde_json::to_vec(&RoomView::from(room)).unwrap_or_default()
+    serde_json::to_vec(&RoomView::from(room)).unwrap_or_default().into()
 }
 
 /// Lists the resource's rooms, newest first, also those that are over.

@@ -33,7 +33,7 @@ pub async fn find_for(
     user: Option<&Arc<str>>,
 ) -> Result<Option<Door>, ServiceError> {
     let asked = Asked { resource, room, raw_id: user.cloned() };
-    ctx.share(&ctx.doors, asked, store::doors::find_each).await
+    ctx.share(&ctx.batches.doors, asked).await
 }
 
 /// What a name leads to, with the door of a managed room as far as it concerns who wants to enter. In one statement
@@ -45,7 +45,7 @@ pub async fn find_by_name_for(
     user: Option<&Arc<str>>,
 ) -> Result<Named, ServiceError> {
     let asked = Asked { resource, room: name.into(), raw_id: user.cloned() };
-    ctx.share(&ctx.named_doors, asked, store::doors::find_each_by_name).await
+    ctx.share(&ctx.batches.named_doors, asked).await
 }
 
 /// Of the rooms that no backend had made when they were entered: those that one has made since, by

@@ -13,16 +13,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgConnection;
+use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::domain::door::Door;
-use crate::domain::resource::ResourceId;
-use crate::domain::room::Room;
 use crate::domain::room_id::{RoomId, RoomIds};
-use crate::store::StoreError;
-use crate::store::batch::Batch;
-use crate::store::doors::{Asked, Named};
+use crate::store::batch::{Batch, Item};
+use crate::store::doors::Asked;
+use crate::store::new_rooms::NewRoom;
+use crate::store::participants::Change;
 use crate::store::pool::Pool;
+use crate::store::rooms::Find;
+use crate::store::{self, StoreError};
 
 /// What every operation works with.
 #[derive(Debug, Clone)]
@@ -32,9 +33,17 @@ pub struct Context {
     /// The most participants of a roster.
     pub max_participants: u32,
     room_ids: Arc<RoomIds>,
-    gets: Batch<(ResourceId, RoomId), Option<Room>>,
-    doors: Batch<Asked<RoomId>, Option<Door>>,
-    named_doors: Batch<Asked<Arc<str>>, Named>,
+    batches: Arc<Batches>,
+}
+
+/// What requests that are in flight together share a statement for.
+#[derive(Debug)]
+struct Batches {
+    gets: Batch<Find>,
+    creates: Batch<NewRoom>,
+    changes: Batch<Change>,
+    doors: Batch<Asked<RoomId>>,
+    named_doors: Batch<Asked<Arc<str>>>,
 }
 
 /// Why an operation was not done.
@@ -61,21 +70,18 @@ pub enum ServiceError {
 
 /// An operation that the database has not done by then is given up: its answer of 503 is due within 2 s.
 const PATIENCE: Duration = Duration::from_millis(1_600);
-/// How often a transaction that lost against another is run.
-const ATTEMPTS: usize = 5;
 
 impl Context {
     /// A context whose room ids count from `room_id_offset`.
     pub fn new(db: Pool, clock: Clock, max_participants: u32, room_id_offset: u16) -> Self {
         let room_ids = Arc::new(RoomIds::starting_at(room_id_offset));
-        let (gets, doors, named_doors) = Default::default();
-        Self { db, clock, max_participants, room_ids, gets, doors, named_doors }
+        Self { batches: Arc::new(Batches::new(&db)), db, clock, max_participants, room_ids }
     }
 
     /// The same, with connections of its own for one of so many threads.
     pub fn for_one_of(&self, threads: usize) -> Self {
-        let (gets, doors, named_doors) = Default::default();
-        Self { db: self.db.for_one_of(threads), gets, doors, named_doors, ..self.clone() }
+        let db = self.db.for_one_of(threads);
+        Self { batches: Arc::new(Batches::new(&db)), db, ..self.clone() }
     }
 
     /// Runs `operation` on a connection, again if it lost against another transaction.
@@ -83,52 +89,43 @@ impl Context {
         &self,
         operation: impl AsyncFn(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, ServiceError> {
-        self.run_within(PATIENCE, operation).await
+        Ok(self.db.run(PATIENCE, operation).await?)
     }
 
-    /// Asks for a key, in one statement with those who ask for others at the same time. `find` gives a value for each
-    /// key, in their order.
-    async fn share<K: Clone, V>(
-        &self,
-        batch: &Batch<K, V>,
-        key: K,
-        find: impl AsyncFn(&mut PgConnection, &[K]) -> Result<Vec<V>, StoreError>,
-    ) -> Result<V, ServiceError> {
-        let run = async |keys: &[K]| self.run(async |conn| find(conn, keys).await).await;
-        let shared = async {
-            match batch.ask(key.clone(), run).await? {
-                Some(value) => Ok(Some(value)),
-                None => Ok(run(&[key]).await?.pop()), // only what is bad fails
-            }
-        };
-        let found = tokio::time::timeout(PATIENCE, shared).await.unwrap_or(Ok(None))?;
-        found.ok_or(ServiceError::Unavailable(None))
+    /// Asks for an item, in one statement with those who ask for others at the same time.
+    async fn share<I: Item>(&self, batch: &Batch<I>, item: I) -> Result<I::Value, ServiceError> {
+        let asked = timeout(PATIENCE, batch.ask(item)).await;
+        Ok(asked.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))?)
     }
+}
 
-    /// The same with another patience, for what nobody waits for.
-    async fn run_within<T>(
-        &self,
-        patience: Duration,
-        operation: impl AsyncFn(&mut PgConnection) -> Result<T, StoreError>,
-    ) -> Result<T, ServiceError> {
-        let attempts = async {
-            let mut taken = self.db.take().await?;
-            let mut done = operation(taken.conn()?).await;
-            for _ in 1..ATTEMPTS {
-                let Err(StoreError::Conflict(error)) = &done else { break };
-                tracing::debug!(%error, "running it again");
-                done = operation(taken.conn()?).await;
-            }
-            if done.is_ok() {
-                taken.give_back();
-            }
-            done
-        };
-        match tokio::time::timeout(patience, attempts).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(error @ StoreError::Fault(_))) => Err(ServiceError::Fault(error)),
-            Ok(Err(error)) => Err(ServiceError::Unavailable(Some(error))),
-            Err(_) => Err(ServiceError::Unavailable(None)),
+impl Batches {
+    fn new(db: &Pool) -> Self {
+        Self {
+            gets: Batch::new(db, PATIENCE, |conn, asked| {
+                Box::pin(async move { store::rooms::find_all(conn, &asked).await })
+            }),
+            creates: Batch::new(db, PATIENCE, |conn, new| {
+                Box::pin(async move { store::new_rooms::insert_all(conn, &new).await })
+            }),
+            changes: Batch::new(db, PATIENCE, |conn, changes| {
+                Box::pin(async move { store::participants::apply_all(conn, &changes).await })
+            }),
+            doors: Batch::new(db, PATIENCE, |conn, asked| {
+                Box::pin(async move { store::doors::find_each(conn, &asked).await })
+            }),
+            named_doors: Batch::new(db, PATIENCE, |conn, asked| {
+                Box::pin(async move { store::doors::find_each_by_name(conn, &asked).await })
+            }),
+        }
+    }
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Fault(_) => Self::Fault(error),
+            _ => Self::Unavailable(Some(error)),
         }
     }
 }

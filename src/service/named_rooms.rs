@@ -7,7 +7,7 @@ use crate::domain::room::Room;
 use crate::domain::room_name::RoomName;
 use crate::domain::room_options::RoomOptions;
 use crate::store;
-use crate::store::rooms::Inserted;
+use crate::store::new_rooms::Inserted;
 
 /// A room that is there now.
 #[derive(Debug, Clone, PartialEq, Eq)]

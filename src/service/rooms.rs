@@ -1,7 +1,9 @@
 //! Making, reading, changing and deleting managed rooms.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
@@ -13,9 +15,10 @@ use crate::domain::room_name::RoomName;
 use crate::domain::roster::Participant;
 use crate::domain::validity::Validity;
 use crate::store;
+use crate::store::new_rooms::{self, Inserted, Remember};
 use crate::store::repeated_requests::Remembered;
+use crate::store::rooms::Find;
 pub use crate::store::rooms::SweptRooms;
-use crate::store::rooms::{Inserted, Remember};
 
 /// A room to be made.
 #[derive(Debug)]
@@ -24,7 +27,7 @@ pub struct NewRoom {
     pub validity: Validity,
     pub pstn_dial_out_enabled: bool,
     /// No id twice, and no more than [`Context::max_participants`].
-    pub roster: Vec<Participant>,
+    pub roster: Arc<[Participant]>,
 }
 
 impl NewRoom {
@@ -48,7 +51,7 @@ pub struct Repeat {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Created {
     pub room: RoomId,
-    pub answer: Vec<u8>,
+    pub answer: Bytes,
 }
 
 /// How long the answer to a create is remembered.
@@ -68,22 +71,21 @@ pub async fn create(
     resource: ResourceId,
     new: &NewRoom,
     repeat: Option<&Repeat>,
-    render: impl Fn(&Room) -> Vec<u8>,
+    render: impl Fn(&Room) -> Bytes,
 ) -> Result<Created, ServiceError> {
     for _ in 0..ID_ATTEMPTS {
         let room = new.with(ctx.room_ids.next(new.created_at), None);
-        let answer = render(&room);
+        let (id, answer) = (room.id, render(&room));
         let remember = repeat.map(|repeat| Remember {
             request: repeat.request,
             first_sent: repeat.first_sent,
-            body_digest: &repeat.body_digest,
-            answer: &answer,
+            body_digest: repeat.body_digest,
+            answer: answer.clone(),
             expires_at: new.created_at + REMEMBERED,
         });
-        let inserted =
-            ctx.run(async |conn| store::rooms::insert(conn, resource, &room, &new.roster, remember).await).await?;
-        match (inserted, repeat) {
-            (Inserted::Done, _) => return Ok(Created { room: room.id, answer }),
+        let new_room = new_rooms::NewRoom { resource, room, roster: Arc::clone(&new.roster), remember };
+        match (ctx.share(&ctx.batches.creates, new_room).await?, repeat) {
+            (Inserted::Done, _) => return Ok(Created { room: id, answer }),
             (Inserted::RequestTaken, Some(repeat)) => {
                 // It may have passed its time since: then the next attempt takes its place.
                 if let Some(created) = recall(ctx, resource, repeat).await? {
@@ -108,12 +110,12 @@ pub async fn recall(ctx: &Context, resource: ResourceId, repeat: &Repeat) -> Res
     if first_sent != repeat.first_sent || body_digest != repeat.body_digest {
         return Err(ServiceError::RepeatDiffers);
     }
-    Ok(Some(Created { room, answer }))
+    Ok(Some(Created { room, answer: answer.into() }))
 }
 
 /// One room, also before and after its window.
 pub async fn get(ctx: &Context, resource: ResourceId, room: RoomId) -> Result<Room, ServiceError> {
-    ctx.share(&ctx.gets, (resource, room), store::rooms::find_all).await?.ok_or(ServiceError::RoomNotFound)
+    ctx.share(&ctx.batches.gets, Find { resource, room }).await?.ok_or(ServiceError::RoomNotFound)
 }
 
 /// Rooms older than `before`, newest first, at most `size`; and whether there are more.
@@ -152,7 +154,7 @@ pub async fn delete(ctx: &Context, resource: ResourceId, room: RoomId) -> Result
 
 /// Deletes at most `limit` rooms, of every resource, whose window ended by `end`.
 pub async fn sweep(ctx: &Context, end: DateTime<Utc>, limit: u32) -> Result<SweptRooms, ServiceError> {
-    ctx.run_within(SWEEP_PATIENCE, async |conn| store::rooms::delete_ended(conn, end, limit).await).await
+    Ok(ctx.db.run(SWEEP_PATIENCE, async |conn| store::rooms::delete_ended(conn, end, limit).await).await?)
 }
 
 /// Forgets at most `limit` answers, of every resource, that are past their time.
@@ -162,9 +164,9 @@ pub async fn sweep_answers(ctx: &Context, now: DateTime<Utc>, limit: u32) -> Res
 
 /// What sweeps up to `end`, and of answers up to `now`, would delete.
 pub async fn due(ctx: &Context, end: DateTime<Utc>, now: DateTime<Utc>) -> Result<(SweptRooms, u64), ServiceError> {
-    ctx.run_within(SWEEP_PATIENCE, async |conn| {
+    let counted = ctx.db.run(SWEEP_PATIENCE, async |conn| {
         let rooms = store::rooms::count_ended(conn, end).await?;
         Ok((rooms, store::repeated_requests::count_expired(conn, now).await?))
-    })
-    .await
+    });
+    Ok(counted.await?)
 }

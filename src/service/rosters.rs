@@ -1,12 +1,14 @@
 //! Reading and changing who may enter a room.
 
+use std::sync::Arc;
+
 use super::{Context, ServiceError};
 use crate::domain::resource::ResourceId;
 use crate::domain::room_id::RoomId;
 use crate::domain::room_name::RoomName;
 use crate::domain::roster::{Participant, RosterChange};
 use crate::store;
-use crate::store::participants::Applied;
+use crate::store::participants::{Applied, Change};
 
 /// The whole roster, in the order in which it grew.
 pub async fn list(ctx: &Context, resource: ResourceId, room: RoomId) -> Result<Vec<Participant>, ServiceError> {
@@ -22,22 +24,18 @@ pub async fn change(
     ctx: &Context,
     resource: ResourceId,
     room: RoomId,
-    change: &RosterChange,
+    change: RosterChange,
 ) -> Result<Option<RoomName>, ServiceError> {
     if change.is_empty() {
         return super::rooms::get(ctx, resource, room).await.map(|room| room.name);
     }
     let (now, max) = (ctx.clock.now(), ctx.max_participants);
-    let applied = ctx
-        .run(async |conn| {
-            let applied = store::participants::apply(conn, resource, room, change, now, max).await?;
-            if applied != Applied::Overtaken {
-                return Ok(applied);
-            }
-            // A room that many change at once.
-            store::participants::apply_in_turn(conn, resource, room, change, now, max).await
-        })
-        .await?;
+    let change = Change { resource, room, roster: Arc::new(change), now, max };
+    let applied = match ctx.share(&ctx.batches.changes, change.clone()).await? {
+        // A room that many change at once.
+        Applied::Overtaken => ctx.run(async |conn| store::participants::apply_in_turn(conn, &change).await).await?,
+        applied => applied,
+    };
     match applied {
         Applied::Done(name) => Ok(name),
         Applied::NoRoom => Err(ServiceError::RoomNotFound),

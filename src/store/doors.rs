@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::batch::Item;
 use crate::domain::door::Door;
 use crate::domain::resource::ResourceId;
 use crate::domain::role::Role;
@@ -39,6 +40,14 @@ pub struct Asked<R> {
     pub room: R,
     /// `None` for nobody whom a roster concerns.
     pub raw_id: Option<Arc<str>>,
+}
+
+impl Item for Asked<RoomId> {
+    type Value = Option<Door>;
+}
+
+impl Item for Asked<Arc<str>> {
+    type Value = Named;
 }
 
 /// What a name leads to.

@@ -1,12 +1,14 @@
 //! What can go wrong between us and the database, as far as anybody reacts to it.
 
+use std::sync::Arc;
+
 use sqlx::error::DatabaseError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database can't be reached, or not now. The client may try again.
     #[error("the database can't be reached")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Arc<sqlx::Error>), // shared by those whose statement it was
     /// The transaction lost against another one and may be run again.
     #[error("the transaction has to be run again")]
     Conflict(#[source] sqlx::Error),
@@ -23,10 +25,10 @@ impl From<sqlx::Error> for StoreError {
             | sqlx::Error::Protocol(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(Arc::new(error)),
             sqlx::Error::Database(told) => match told.code().as_deref() {
                 Some("40001" | "40P01") => Self::Conflict(error),
-                Some(code) if is_passing(code) => Self::Unavailable(error),
+                Some(code) if is_passing(code) => Self::Unavailable(Arc::new(error)),
                 _ => Self::Fault(error),
             },
             _ => Self::Fault(error),

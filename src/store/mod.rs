@@ -8,6 +8,7 @@ pub mod embedded;
 pub mod error;
 pub mod identities;
 pub mod named_rooms;
+pub mod new_rooms;
 pub mod participants;
 pub mod pool;
 pub mod repeated_requests;

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::StoreError;
 use super::error::violates;
-use super::rooms::Inserted;
+use super::new_rooms::Inserted;
 use crate::domain::resource::ResourceId;
 use crate::domain::room::Room;
 use crate::domain::room_id::RoomId;

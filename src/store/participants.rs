@@ -1,15 +1,31 @@
 //! Rosters as rows.
 
+use std::slice;
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection};
 
 use super::StoreError;
+use super::batch::Item;
 use crate::domain::raw_id::RawId;
 use crate::domain::resource::ResourceId;
 use crate::domain::role::Role;
 use crate::domain::room_id::RoomId;
 use crate::domain::room_name::RoomName;
 use crate::domain::roster::{Participant, RosterChange};
+
+/// A change of a room's roster.
+#[derive(Debug, Clone)]
+pub struct Change {
+    pub resource: ResourceId,
+    pub room: RoomId,
+    pub roster: Arc<RosterChange>,
+    /// Where those who come stand in the order of the roster.
+    pub now: DateTime<Utc>,
+    /// The most that a roster may hold.
+    pub max: u32,
+}
 
 /// What became of a change of a roster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,84 +40,122 @@ pub enum Applied {
     Overtaken,
 }
 
-/// Makes all changes or none, in one statement. The statement sees the roster as it was when it
-/// began, and waits for its turn on the room's row only then. So it goes on only if the row's
-/// `roster_version` is still the one it saw: then what it saw is what there is, and the size can
-/// be known before anything is written. A roster beyond the limit (which was lowered) may shrink.
-pub async fn apply(
-    conn: &mut PgConnection,
-    resource: ResourceId,
-    room: RoomId,
-    change: &RosterChange,
-    now: DateTime<Utc>,
-    max: u32,
-) -> Result<Applied, StoreError> {
-    let raw_ids: Vec<&str> = change.upserts.iter().map(|p| p.raw_id.as_str()).collect();
-    let roles: Vec<&str> = change.upserts.iter().map(|p| p.role.as_str()).collect();
-    let removals: Vec<&str> = change.removals.iter().map(RawId::as_str).collect();
+impl Item for Change {
+    type Value = Applied;
+
+    fn weight(&self) -> usize {
+        self.roster.upserts.len() + self.roster.removals.len()
+    }
+
+    fn is_apart_from(&self, other: &Self) -> bool {
+        self.room == other.room && self.resource == other.resource
+    }
+}
+
+/// Makes changes of several rooms in one statement: each whole, or not at all. The statement sees the rosters as they
+/// were when it began, and waits for its turn on the rooms' rows only then. So it goes on only with those whose
+/// `roster_version` is still the one it saw: then what it saw is what there is, and the size can be known before
+/// anything is written. A roster beyond the limit (which was lowered) may shrink.
+pub async fn apply_all(conn: &mut PgConnection, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+    let given: Vec<Given<'_>> = changes.iter().zip(1..).flat_map(|(change, place)| given(change, place)).collect();
     let told = sqlx::query!(
-        r#"WITH seen AS (
-               SELECT roster_version, participant_count FROM rooms WHERE resource_id = $1 AND id = $2
+        r#"WITH asked AS MATERIALIZED (
+               SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[])
+                   WITH ORDINALITY AS asked (resource_id, room_id, most, place)
+           ), given AS MATERIALIZED (
+               SELECT * FROM unnest($4::bigint[], $5::uuid[], $6::bigint[], $7::text[], $8::text[], $9::bigint[])
+                   AS given (place, resource_id, room_id, raw_id, role, position) -- no role removes
+           ), seen AS (
+               SELECT asked.place, asked.most, r.roster_version, r.participant_count
+               FROM asked JOIN rooms r ON r.resource_id = asked.resource_id AND r.id = asked.room_id
            ), turn AS (
-               SELECT roster_version, name FROM rooms WHERE resource_id = $1 AND id = $2 FOR UPDATE
+               SELECT asked.place, asked.resource_id, asked.room_id, r.roster_version, r.name
+               FROM asked JOIN rooms r ON r.resource_id = asked.resource_id AND r.id = asked.room_id
+               ORDER BY r.resource_id, r.id -- else two statements could wait for each other
+               FOR UPDATE OF r
            ), growth AS (
-               SELECT cardinality($3::text[]) - count(*) FILTER (WHERE raw_id = ANY ($3))
-                    - count(*) FILTER (WHERE raw_id = ANY ($5)) AS by
-               FROM participants
-               WHERE resource_id = $1 AND room_id = $2 AND raw_id = ANY ($3::text[] || $5::text[])
+               SELECT given.place, count(*) FILTER (WHERE given.role IS NOT NULL AND p.raw_id IS NULL)
+                    - count(*) FILTER (WHERE given.role IS NULL AND p.raw_id IS NOT NULL) AS by
+               FROM given LEFT JOIN participants p
+                   ON p.resource_id = given.resource_id AND p.room_id = given.room_id AND p.raw_id = given.raw_id
+               GROUP BY given.place
            ), fresh AS (
-               SELECT seen.participant_count + growth.by AS size, growth.by <= 0 OR seen.participant_count + growth.by <= $7 AS fits
-               FROM seen JOIN turn USING (roster_version) CROSS JOIN growth
+               SELECT turn.place, turn.resource_id, turn.room_id, seen.participant_count + growth.by AS size,
+                      growth.by <= 0 OR seen.participant_count + growth.by <= seen.most AS fits
+               FROM turn JOIN seen USING (place, roster_version) JOIN growth USING (place)
            ), removed AS (
-               DELETE FROM participants USING fresh
-               WHERE fits AND resource_id = $1 AND room_id = $2 AND raw_id = ANY ($5)
+               DELETE FROM participants p USING fresh JOIN given USING (place)
+               WHERE fresh.fits AND given.role IS NULL
+                 AND p.resource_id = given.resource_id AND p.room_id = given.room_id AND p.raw_id = given.raw_id
            ), upserted AS (
                INSERT INTO participants (resource_id, room_id, raw_id, role, position)
-               SELECT $1, $2, given.raw_id, given.role, $6 + given.place
-               FROM fresh, unnest($3::text[], $4::text[]) WITH ORDINALITY AS given (raw_id, role, place)
-               WHERE fits
+               SELECT given.resource_id, given.room_id, given.raw_id, given.role, given.position
+               FROM fresh JOIN given USING (place)
+               WHERE fresh.fits AND given.role IS NOT NULL
                ON CONFLICT (resource_id, room_id, raw_id) DO UPDATE SET role = excluded.role
            ), counted AS (
                UPDATE rooms SET participant_count = fresh.size, roster_version = rooms.roster_version + 1
-               FROM fresh WHERE fits AND resource_id = $1 AND id = $2
+               FROM fresh
+               WHERE fresh.fits AND rooms.resource_id = fresh.resource_id AND rooms.id = fresh.room_id
            )
-           SELECT EXISTS (SELECT FROM turn) AS "there!", (SELECT fits FROM fresh) AS fits,
-                  (SELECT name FROM turn) AS name"#,
-        resource.as_uuid(),
-        room.as_i64(),
-        raw_ids.as_slice() as _,
-        roles.as_slice() as _,
-        removals.as_slice() as _,
-        first_position(now),
-        i64::from(max),
+           SELECT turn.place AS "place!", turn.name, fresh.fits AS "fits?"
+           FROM turn LEFT JOIN fresh USING (place)"#,
+        &changes.iter().map(|change| change.resource.as_uuid()).collect::<Vec<_>>(),
+        &changes.iter().map(|change| change.room.as_i64()).collect::<Vec<_>>(),
+        &changes.iter().map(|change| i64::from(change.max)).collect::<Vec<_>>(),
+        &given.iter().map(|given| given.place).collect::<Vec<_>>(),
+        &given.iter().map(|given| given.change.resource.as_uuid()).collect::<Vec<_>>(),
+        &given.iter().map(|given| given.change.room.as_i64()).collect::<Vec<_>>(),
+        given.iter().map(|given| given.raw_id.as_str()).collect::<Vec<_>>() as _,
+        given.iter().map(|given| given.role.map(Role::as_str)).collect::<Vec<_>>() as _,
+        &given.iter().map(|given| given.position).collect::<Vec<_>>(),
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(match (told.there, told.fits) {
-        (false, _) => Applied::NoRoom,
-        (true, None) => Applied::Overtaken,
-        (true, Some(false)) => Applied::TooMany,
-        (true, Some(true)) => Applied::Done(told.name.as_deref().map(RoomName::from_stored)),
-    })
+    let mut applied = vec![Applied::NoRoom; changes.len()];
+    for row in told {
+        let place = usize::try_from(row.place - 1).ok().and_then(|place| applied.get_mut(place));
+        if let Some(place) = place {
+            *place = match row.fits {
+                None => Applied::Overtaken,
+                Some(false) => Applied::TooMany,
+                Some(true) => Applied::Done(row.name.as_deref().map(RoomName::from_stored)),
+            };
+        }
+    }
+    Ok(applied)
 }
 
-/// The same, in three more round trips, for a room that many change at once: it takes the turn
+/// What a change gives one participant.
+struct Given<'a> {
+    /// Its change, from 1.
+    place: i64,
+    change: &'a Change,
+    raw_id: &'a RawId,
+    /// None takes it off the roster.
+    role: Option<Role>,
+    position: i64,
+}
+
+fn given(change: &Change, place: i64) -> impl Iterator<Item = Given<'_>> {
+    let upserts = change.roster.upserts.iter().map(|participant| (&participant.raw_id, Some(participant.role)));
+    let removals = change.roster.removals.iter().map(|raw_id| (raw_id, None));
+    let positions = first_position(change.now) + 1..;
+    let given = upserts.chain(removals).zip(positions);
+    given.map(move |((raw_id, role), position)| Given { place, change, raw_id, role, position })
+}
+
+/// The same for one room, in three more round trips, if many change it at once: it takes the turn
 /// first, so that the view is of what there is then.
-pub async fn apply_in_turn(
-    conn: &mut PgConnection,
-    resource: ResourceId,
-    room: RoomId,
-    change: &RosterChange,
-    now: DateTime<Utc>,
-    max: u32,
-) -> Result<Applied, StoreError> {
+pub async fn apply_in_turn(conn: &mut PgConnection, change: &Change) -> Result<Applied, StoreError> {
     let mut tx = conn.begin().await?;
-    sqlx::query!("SELECT FROM rooms WHERE resource_id = $1 AND id = $2 FOR UPDATE", resource.as_uuid(), room.as_i64())
+    let (resource, room) = (change.resource.as_uuid(), change.room.as_i64());
+    sqlx::query!("SELECT FROM rooms WHERE resource_id = $1 AND id = $2 FOR UPDATE", resource, room)
         .fetch_optional(&mut *tx)
         .await?;
-    let applied = apply(&mut tx, resource, room, change, now, max).await?;
+    let applied = apply_all(&mut tx, slice::from_ref(change)).await?;
     tx.commit().await?;
-    Ok(applied)
+    Ok(applied.into_iter().next().unwrap_or(Applied::Overtaken))
 }
 
 /// A room's roster in the order in which it grew; `None` if there is no such room.

@@ -25,6 +25,8 @@ const RESTED: Duration = Duration::from_secs(1);
 const ECHO: Duration = Duration::from_millis(300);
 /// How long a database may take to let us in when the service starts.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How often a transaction that lost against another is run.
+const ATTEMPTS: usize = 5;
 /// A statement that is still running then was given up by its request long ago.
 const STATEMENT_TIMEOUT: &str = "5s";
 
@@ -76,7 +78,9 @@ impl managed::Manager for Connections {
 
 /// The pool that the service works with. It connects when it is first asked to.
 pub fn pool(options: Options) -> Pool {
-    let options = options.application_name("roomkeeper").options([("statement_timeout", STATEMENT_TIMEOUT)]);
+    // One plan for each statement: that of a statement for many would be made anew each time, by their number.
+    let settings = [("statement_timeout", STATEMENT_TIMEOUT), ("plan_cache_mode", "force_generic_plan")];
+    let options = options.application_name("roomkeeper").options(settings);
     let own = connections(&options, CONNECTIONS);
     Pool { all: Arc::new(Mutex::new(vec![own.clone()])), own, options: Arc::new(options) }
 }
@@ -146,13 +150,35 @@ impl Pool {
         });
         Ok(Taken(Some(taken?)))
     }
+
+    /// Runs `operation` on a connection, again if it lost against another transaction. It is given up after `patience`.
+    pub async fn run<T>(
+        &self,
+        patience: Duration,
+        operation: impl AsyncFn(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let attempts = async {
+            let mut taken = self.take().await?;
+            let mut done = operation(taken.conn()?).await;
+            for _ in 1..ATTEMPTS {
+                let Err(StoreError::Conflict(error)) = &done else { break };
+                tracing::debug!(%error, "running it again");
+                done = operation(taken.conn()?).await;
+            }
+            if done.is_ok() {
+                taken.give_back();
+            }
+            done
+        };
+        timeout(patience, attempts).await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
+    }
 }
 
 impl Taken {
     /// The connection.
     pub fn conn(&mut self) -> Result<&mut PgConnection, StoreError> {
         // It is there until it is given back, which takes it away.
-        self.0.as_deref_mut().ok_or(StoreError::Unavailable(sqlx::Error::PoolClosed))
+        self.0.as_deref_mut().ok_or_else(|| sqlx::Error::PoolClosed.into())
     }
 
     /// Returns it for others to use.

@@ -5,12 +5,11 @@ use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use super::StoreError;
-use super::error::violates;
+use super::batch::Item;
 use crate::domain::resource::ResourceId;
 use crate::domain::room::{Room, RoomChange};
 use crate::domain::room_id::RoomId;
 use crate::domain::room_name::RoomName;
-use crate::domain::roster::Participant;
 use crate::domain::validity::Validity;
 
 struct RoomRow {
@@ -34,113 +33,24 @@ impl From<RoomRow> for Room {
     }
 }
 
-/// What is to be remembered with a new room, so that its request can be repeated.
+/// A room that is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Remember<'a> {
-    pub request: Uuid,
-    pub first_sent: DateTime<Utc>,
-    /// SHA-256 of the body.
-    pub body_digest: &'a [u8],
-    pub answer: &'a [u8],
-    pub expires_at: DateTime<Utc>,
+pub struct Find {
+    pub resource: ResourceId,
+    pub room: RoomId,
 }
 
-/// What became of a new room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Inserted {
-    Done,
-    /// Another process made the same id; nothing was written.
-    IdTaken,
-    /// The request id is remembered already; nothing was written.
-    RequestTaken,
-    /// Another room has the name; nothing was written.
-    NameTaken,
+impl Item for Find {
+    type Value = Option<Room>;
 }
 
-/// Keeps a room with its roster and, if it came with a request id, the answer: all in one
-/// statement. A second request of that id waits here until the first is done. One that is past
-/// its time makes way for the new one.
-pub async fn insert(
-    conn: &mut PgConnection,
-    resource: ResourceId,
-    room: &Room,
-    roster: &[Participant],
-    remember: Option<Remember<'_>>,
-) -> Result<Inserted, StoreError> {
-    let raw_ids: Vec<&str> = roster.iter().map(|p| p.raw_id.as_str()).collect();
-    let roles: Vec<&str> = roster.iter().map(|p| p.role.as_str()).collect();
-    let done = sqlx::query_scalar!(
-        r#"WITH remembered AS (
-               INSERT INTO repeated_requests AS r
-                   (resource_id, request_id, first_sent, body_digest, room_id, answer, expires_at)
-               SELECT $1, $9, $10, $11, $2, $12, $13 WHERE $9::uuid IS NOT NULL
-               ON CONFLICT (resource_id, request_id) DO UPDATE
-               SET first_sent = excluded.first_sent, body_digest = excluded.body_digest,
-                   room_id = excluded.room_id, answer = excluded.answer, expires_at = excluded.expires_at
-               WHERE r.expires_at <= $3
-               RETURNING true
-           ), turn AS (
-               SELECT FROM remembered UNION ALL SELECT WHERE $9::uuid IS NULL
-           ), room AS (
-               INSERT INTO rooms (resource_id, id, created_at, valid_from, valid_until,
-                                  pstn_dial_out_enabled, participant_count, roster_version)
-               SELECT $1, $2, $3, $4, $5, $6, cardinality($7::text[]), 0 FROM turn
-               RETURNING true
-           ), roster AS (
-               INSERT INTO participants (resource_id, room_id, raw_id, role, position)
-               SELECT $1, $2, given.raw_id, given.role, $14 + given.place
-               FROM turn, unnest($7::text[], $8::text[]) WITH ORDINALITY AS given (raw_id, role, place)
-           )
-           SELECT EXISTS (SELECT FROM room) AS "done!""#,
-        resource.as_uuid(),
-        room.id.as_i64(),
-        room.created_at,
-        room.validity.from(),
-        room.validity.until(),
-        room.pstn_dial_out_enabled,
-        raw_ids.as_slice() as _,
-        roles.as_slice() as _,
-        remember.map(|r| r.request),
-        remember.map(|r| r.first_sent),
-        remember.map(|r| r.body_digest),
-        remember.map(|r| r.answer),
-        remember.map(|r| r.expires_at),
-        super::participants::first_position(room.created_at),
-    )
-    .fetch_one(conn)
-    .await;
-    match done {
-        Ok(true) => Ok(Inserted::Done),
-        Ok(false) => Ok(Inserted::RequestTaken),
-        Err(e) if violates(&e, "rooms_pkey") => Ok(Inserted::IdTaken),
-        Err(e) => Err(e.into()),
-    }
-}
-
-/// One room.
-async fn find(conn: &mut PgConnection, resource: ResourceId, room: RoomId) -> Result<Option<Room>, StoreError> {
-    let row = sqlx::query_as!(
-        RoomRow,
-        "SELECT id, name, created_at, valid_from, valid_until, pstn_dial_out_enabled
-         FROM rooms WHERE resource_id = $1 AND id = $2",
-        resource.as_uuid(),
-        room.as_i64()
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(Room::from))
-}
-
-/// Those of the rooms that there are, each in the place of its id.
-pub async fn find_all(
-    conn: &mut PgConnection,
-    rooms: &[(ResourceId, RoomId)],
-) -> Result<Vec<Option<Room>>, StoreError> {
-    if let [(resource, room)] = rooms {
+/// Those of the rooms that there are, each in the place of what was asked.
+pub async fn find_all(conn: &mut PgConnection, asked: &[Find]) -> Result<Vec<Option<Room>>, StoreError> {
+    if let [Find { resource, room }] = asked {
         return Ok(vec![find(conn, *resource, *room).await?]);
     }
-    let resources: Vec<Uuid> = rooms.iter().map(|(resource, _)| resource.as_uuid()).collect();
-    let ids: Vec<i64> = rooms.iter().map(|(_, room)| room.as_i64()).collect();
+    let resources: Vec<Uuid> = asked.iter().map(|asked| asked.resource.as_uuid()).collect();
+    let ids: Vec<i64> = asked.iter().map(|asked| asked.room.as_i64()).collect();
     let rows = sqlx::query!(
         r#"SELECT asked.place AS "place!", r.id, r.name, r.created_at, r.valid_from, r.valid_until,
                   r.pstn_dial_out_enabled
@@ -151,7 +61,7 @@ pub async fn find_all(
     )
     .fetch_all(conn)
     .await?;
-    let mut found: Vec<Option<Room>> = rooms.iter().map(|_| None).collect();
+    let mut found: Vec<Option<Room>> = asked.iter().map(|_| None).collect();
     for row in rows {
         let place = usize::try_from(row.place - 1).ok().and_then(|place| found.get_mut(place));
         let (valid_from, valid_until, pstn_dial_out_enabled) =
@@ -169,6 +79,20 @@ pub async fn find_all(
         }
     }
     Ok(found)
+}
+
+/// One room.
+async fn find(conn: &mut PgConnection, resource: ResourceId, room: RoomId) -> Result<Option<Room>, StoreError> {
+    let row = sqlx::query_as!(
+        RoomRow,
+        "SELECT id, name, created_at, valid_from, valid_until, pstn_dial_out_enabled
+         FROM rooms WHERE resource_id = $1 AND id = $2",
+        resource.as_uuid(),
+        room.as_i64()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(Room::from))
 }
 
 /// A resource's rooms, newest first, that are older than `before`; at most `limit`.
