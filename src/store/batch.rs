@@ -92,24 +92,29 @@ impl<I: Item> Batch<I> {
     pub async fn ask(&self, item: I) -> Result<I::Value, StoreError> {
         let (told, mut answer) = oneshot::channel();
         self.0.lock().queue.push_back(Asked { item, told });
-        self.run_up_to(1);
-        let answered = match timeout(SLOW, &mut answer).await {
-            Ok(answered) => answered,
-            Err(_) => {
-                self.run_up_to(AT_ONCE);
-                answer.await
+        let answered = if self.run_up_to(1) {
+            answer.await
+        } else {
+            match timeout(SLOW, &mut answer).await {
+                Ok(answered) => answered,
+                Err(_) => {
+                    self.run_up_to(AT_ONCE);
+                    answer.await
+                }
             }
         };
         answered.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()))
     }
 
-    fn run_up_to(&self, most: usize) {
+    /// Runs the next statement, unless so many run; gives whether it does.
+    fn run_up_to(&self, most: usize) -> bool {
         let mut waiting = self.0.lock();
-        if waiting.running < most && !waiting.queue.is_empty() {
+        let runs = waiting.running < most && !waiting.queue.is_empty();
+        if runs {
             waiting.running += 1;
-            drop(waiting);
             tokio::spawn(Running { shared: Arc::clone(&self.0), is_over: false }.run());
         }
+        runs
     }
 }
 
