@@ -12,11 +12,12 @@ use std::thread;
 use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_web::dev::Server;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{KeepAlive, Uri};
 use actix_web::middleware::Condition;
 use actix_web::web::{self, PayloadConfig, ThinData};
-use actix_web::{App, HttpServer};
+use actix_web::{App, Error, HttpServer};
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use tracing_actix_web::TracingLogger;
@@ -90,6 +91,38 @@ pub async fn live(state: State, stop: CancellationToken) {
     hub.stop();
 }
 
+/// What one thread answers requests with: every route, and what is around all of them.
+pub fn app(
+    state: State,
+    acs: Acs,
+    ably: Ably,
+    settings: &Settings,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<>>,
+        Error = Error,
+        InitError = (),
+    > + use<>,
+> {
+    let origins = &settings.cors_origins;
+    App::new()
+        .app_data(ThinData(state))
+        .app_data(ThinData(acs))
+        .app_data(ThinData(ably))
+        .app_data(PayloadConfig::new(body::LIMIT))
+        .configure(health::routes)
+        .configure(acs::routes)
+        .configure(|config| ably::routes(config, !origins.is_empty()))
+        .configure(|config| settings.demo.iter().for_each(|demo| demo.routes(config)))
+        .service(web::resource("/openapi.yaml").route(web::get().to(document::get)))
+        .configure(docs::routes)
+        .default_service(acs::no_route())
+        .wrap(Condition::new(!origins.is_empty(), cors(origins)))
+        .wrap(TracingLogger::<RequestSpan>::new())
+}
+
 /// Serves until `stop` is cancelled, then finishes what is in flight.
 pub fn serve(
     state: State,
@@ -99,30 +132,15 @@ pub fn serve(
     listeners: Listeners,
     stop: CancellationToken,
 ) -> io::Result<Server> {
-    let (origins, demo) = (settings.cors_origins.clone(), settings.demo.clone());
+    let settings = settings.clone();
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(ThinData(state.for_one_of(threads)))
-            .app_data(ThinData(acs.clone()))
-            .app_data(ThinData(ably.clone()))
-            .app_data(PayloadConfig::new(body::LIMIT))
-            .configure(health::routes)
-            .configure(acs::routes)
-            .configure(|config| ably::routes(config, !origins.is_empty()))
-            .configure(|config| demo.iter().for_each(|demo| demo.routes(config)))
-            .service(web::resource("/openapi.yaml").route(web::get().to(document::get)))
-            .configure(docs::routes)
-            .default_service(acs::no_route())
-            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
-            .wrap(TracingLogger::<RequestSpan>::new())
-    })
-    .workers(threads)
-    .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-    .tcp_nodelay(true) // else a frame waits until the client has acknowledged the one before, 40 ms
-    .shutdown_timeout(DRAIN_SECONDS)
-    .shutdown_signal(stop.cancelled_owned())
-    .listen(listeners.http)?;
+    let server = HttpServer::new(move || app(state.for_one_of(threads), acs.clone(), ably.clone(), &settings))
+        .workers(threads)
+        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+        .tcp_nodelay(true) // else a frame waits until the client has acknowledged the one before, 40 ms
+        .shutdown_timeout(DRAIN_SECONDS)
+        .shutdown_signal(stop.cancelled_owned())
+        .listen(listeners.http)?;
     let server = match listeners.https {
         Some((listener, tls)) => server.listen_rustls_0_23(listener, tls)?,
         None => server,

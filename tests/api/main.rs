@@ -10,6 +10,7 @@ mod errors;
 mod explain;
 mod health;
 mod identities;
+mod instructions;
 mod listing;
 mod live;
 mod malformed;
