@@ -19,6 +19,7 @@ mod outage;
 mod participants;
 mod repeat;
 mod rooms;
+mod round_trips;
 mod signing_keys;
 mod support;
 mod sweeper;

@@ -1,7 +1,6 @@
 //! The database goes away and comes back.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -9,11 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use roomkeeper::store::embedded::Cluster;
 use roomkeeper::store::pool;
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tempfile::TempDir;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, UnixStream};
-use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::support::*;
@@ -90,51 +85,11 @@ async fn a_row_that_somebody_holds_makes_503_in_time() {
     assert_eq!(app.get(&format!("/rooms/{room}")).await.status, StatusCode::OK);
 }
 
-/// Between the service and its database: passes bytes on, until the connections of that time go silent.
-struct Wire {
-    address: SocketAddr,
-    silenced: watch::Sender<bool>,
-}
-
-impl Wire {
-    async fn to(socket: PathBuf) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let silenced = watch::Sender::new(false);
-        let told = silenced.clone();
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let (mut server, mut silence) = (UnixStream::connect(&socket).await.unwrap(), told.subscribe());
-                silence.mark_unchanged();
-                tokio::spawn(async move {
-                    tokio::select! {
-                        _ = copy_bidirectional(&mut client, &mut server) => {}
-                        _ = silence.changed() => std::future::pending().await, // neither data nor an end
-                    }
-                });
-            }
-        });
-        Self { address, silenced }
-    }
-
-    /// Every connection there is goes silent, as when a network parts; new ones are let through.
-    fn silence(&self) {
-        self.silenced.send_replace(true);
-    }
-}
-
 #[tokio::test]
 async fn connections_that_go_silent_are_given_up_and_replaced() {
     let own = TestApp::start().await;
-    let socket = own.database.get_socket().unwrap().join(".s.PGSQL.5432");
-    let wire = Wire::to(socket).await;
-    let database = PgConnectOptions::new_without_pgpass()
-        .host("127.0.0.1")
-        .port(wire.address.port())
-        .ssl_mode(PgSslMode::Disable)
-        .username("postgres")
-        .database(own.database.get_database().unwrap());
-    let app = Setup { database: Some(database), ..Setup::default() }.start().await;
+    let wire = Wire::to(&own.database).await;
+    let app = Setup { database: Some(wire.database()), ..Setup::default() }.start().await;
     let room = format!("/rooms/{}", app.room(json!({})).await);
     let get = || async { app.get(&room).await.status };
     // Some connections for it to have.

@@ -1,12 +1,14 @@
 //! What the tests stand on.
 
 mod app;
+mod database_wire;
 pub mod document;
 mod live;
 mod postgres;
 
 pub use crate::wire::{Answer, KEY, Request, authorization, hash, http_date, sign};
 pub use app::{NOW, Setup, TestApp};
+pub use database_wire::{RoundTrip, Wire};
 pub use live::{LIVE_KEY, Socket, channel, kind, live_user, modes};
 pub use postgres::settings as cluster_settings;
 
