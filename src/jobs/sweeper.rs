@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::RngExt as _;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::service::rooms::SweptRooms;
+pub use crate::service::rooms::BATCH;
+use crate::service::rooms::Deleted;
 use crate::service::{self, Context, ServiceError};
 
-/// So many at once, each batch a transaction of its own.
-pub const BATCH: u32 = 500;
+/// Beside requests, the sweeper rests after each batch, so many times as long as the batch took: what it takes of the
+/// database is a small part, and less when that is busy. It deletes thousands of rooms a second all the same.
+const REST: u32 = 4;
 /// The part of an interval by which replicas that started together drift apart.
 const JITTER: f64 = 0.1;
 
@@ -35,42 +38,67 @@ pub async fn tick(
     grace: TimeDelta,
     stop: &CancellationToken,
 ) -> Result<Swept, ServiceError> {
-    let mut swept = Swept::default();
+    sweep(ctx, now, grace, 0, stop).await
+}
+
+async fn sweep(
+    ctx: &Context,
+    now: DateTime<Utc>,
+    grace: TimeDelta,
+    rest: u32,
+    stop: &CancellationToken,
+) -> Result<Swept, ServiceError> {
+    let end = now - grace;
+    let rooms = batches(rest, stop, async |from| service::rooms::sweep(ctx, from, end).await).await?;
+    let answers = batches(rest, stop, async |from| service::rooms::sweep_answers(ctx, from, now).await).await?;
+    let keys = service::keys::sweep_signing_keys(ctx, now).await?;
+    Ok(Swept { rooms: rooms.count, answers: answers.count, keys, behind: rooms.oldest_end.map(|oldest| end - oldest) })
+}
+
+/// Deletes batch after batch, each a transaction of its own, until one is not whole. Each is looked for where the one
+/// before began: what was deleted earlier, and stands in the index until it is vacuumed, is not stepped over again and
+/// again; and what the last one deleted is, once, by which Postgres marks it. What somebody held is left behind, for
+/// the next tick.
+async fn batches(
+    rest: u32,
+    stop: &CancellationToken,
+    delete: impl AsyncFn(DateTime<Utc>) -> Result<Deleted, ServiceError>,
+) -> Result<Deleted, ServiceError> {
+    let mut swept = Deleted::default();
+    let mut from = DateTime::UNIX_EPOCH; // nothing ended earlier
     while !stop.is_cancelled() {
-        let SweptRooms { count, oldest_end } = service::rooms::sweep(ctx, now - grace, BATCH).await?;
-        swept.rooms += count;
-        swept.behind = swept.behind.or(oldest_end.map(|end| now - grace - end));
+        let began = Instant::now();
+        let Deleted { count, oldest_end } = delete(from).await?;
+        swept.count += count;
+        swept.oldest_end = swept.oldest_end.or(oldest_end);
+        from = oldest_end.unwrap_or(from);
         if count < u64::from(BATCH) {
             break;
         }
-    }
-    while !stop.is_cancelled() {
-        let count = service::rooms::sweep_answers(ctx, now, BATCH).await?;
-        swept.answers += count;
-        if count < u64::from(BATCH) {
-            break;
+        if rest > 0 {
+            stop.run_until_cancelled(tokio::time::sleep(began.elapsed() * rest)).await;
         }
     }
-    swept.keys = service::keys::sweep_signing_keys(ctx, now).await?;
     Ok(swept)
 }
 
 /// What [`tick`] would delete.
 pub async fn due(ctx: &Context, now: DateTime<Utc>, grace: TimeDelta) -> Result<Swept, ServiceError> {
-    let (SweptRooms { count, oldest_end }, answers) = service::rooms::due(ctx, now - grace, now).await?;
+    let (Deleted { count, oldest_end }, answers) = service::rooms::due(ctx, now - grace, now).await?;
     let keys = service::keys::due_signing_keys(ctx, now).await?;
     Ok(Swept { rooms: count, answers, keys, behind: oldest_end.map(|end| now - grace - end) })
 }
 
-/// Takes a tick every `interval`, the first one soon after the start, until `stop` is cancelled. A
+/// Takes a tick every `interval`, with rests, the first one soon after the start, until `stop` is cancelled. A
 /// tick that fails is logged; the next one takes up its work.
 pub async fn run(ctx: Context, interval: Duration, grace: TimeDelta, stop: CancellationToken) {
     let jittered = || interval.mul_f64(1.0 + rand::rng().random_range(-JITTER..=JITTER));
     let mut pause = jittered().min(Duration::from_secs(1));
     while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         // Told to stop, it does not wait for a batch either: what is not committed is not done.
-        let Some(ticked) = stop.run_until_cancelled(tick(&ctx, ctx.clock.now(), grace, &stop)).await else { return };
+        let sweep = sweep(&ctx, ctx.clock.now(), grace, REST, &stop);
+        let Some(ticked) = stop.run_until_cancelled(sweep).await else { return };
         match ticked {
             Ok(swept) if swept == Swept::default() => tracing::debug!("nothing to sweep"),
             Ok(Swept { rooms, answers, keys, behind }) => tracing::info!(

@@ -18,7 +18,7 @@ use crate::store;
 use crate::store::new_rooms::{self, Inserted, Remember};
 use crate::store::repeated_requests::Remembered;
 use crate::store::rooms::Find;
-pub use crate::store::rooms::SweptRooms;
+pub use crate::store::sweep::{BATCH, Deleted};
 
 /// A room to be made.
 #[derive(Debug)]
@@ -152,18 +152,18 @@ pub async fn delete(ctx: &Context, resource: ResourceId, room: RoomId) -> Result
     ctx.run(async |conn| store::rooms::delete(conn, resource, room).await).await?.ok_or(ServiceError::RoomNotFound)
 }
 
-/// Deletes at most `limit` rooms, of every resource, whose window ended by `end`.
-pub async fn sweep(ctx: &Context, end: DateTime<Utc>, limit: u32) -> Result<SweptRooms, ServiceError> {
-    Ok(ctx.db.run(SWEEP_PATIENCE, async |conn| store::rooms::delete_ended(conn, end, limit).await).await?)
+/// Deletes a batch of rooms, of every resource, whose window ended from `from` to `end`.
+pub async fn sweep(ctx: &Context, from: DateTime<Utc>, end: DateTime<Utc>) -> Result<Deleted, ServiceError> {
+    Ok(ctx.db.run(SWEEP_PATIENCE, async |conn| store::rooms::delete_ended(conn, from, end).await).await?)
 }
 
-/// Forgets at most `limit` answers, of every resource, that are past their time.
-pub async fn sweep_answers(ctx: &Context, now: DateTime<Utc>, limit: u32) -> Result<u64, ServiceError> {
-    ctx.run(async |conn| store::repeated_requests::delete_expired(conn, now, limit).await).await
+/// Forgets a batch of answers, of every resource, whose time was over from `from` to `now`.
+pub async fn sweep_answers(ctx: &Context, from: DateTime<Utc>, now: DateTime<Utc>) -> Result<Deleted, ServiceError> {
+    ctx.run(async |conn| store::repeated_requests::delete_expired(conn, from, now).await).await
 }
 
 /// What sweeps up to `end`, and of answers up to `now`, would delete.
-pub async fn due(ctx: &Context, end: DateTime<Utc>, now: DateTime<Utc>) -> Result<(SweptRooms, u64), ServiceError> {
+pub async fn due(ctx: &Context, end: DateTime<Utc>, now: DateTime<Utc>) -> Result<(Deleted, u64), ServiceError> {
     let counted = ctx.db.run(SWEEP_PATIENCE, async |conn| {
         let rooms = store::rooms::count_ended(conn, end).await?;
         Ok((rooms, store::repeated_requests::count_expired(conn, now).await?))

@@ -15,5 +15,6 @@ pub mod repeated_requests;
 pub mod resources;
 pub mod rooms;
 pub mod signing_keys;
+pub mod sweep;
 
 pub use error::StoreError;

@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::sweep::Deleted;
 use crate::domain::resource::ResourceId;
 use crate::domain::room_id::RoomId;
 
@@ -42,19 +43,29 @@ pub async fn find(
     }))
 }
 
-/// Forgets at most `limit` answers whose time was over by `now`, and counts them.
-pub async fn delete_expired(conn: &mut PgConnection, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-    let done = sqlx::query!(
-        "DELETE FROM repeated_requests
-         WHERE (resource_id, request_id) IN (
-             SELECT resource_id, request_id FROM repeated_requests
-             WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        now,
-        i64::from(limit)
+/// Forgets a [`BATCH`](super::sweep::BATCH) of answers whose time was over from `from` to `now`, the longest over first.
+pub async fn delete_expired(
+    conn: &mut PgConnection,
+    from: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Deleted, StoreError> {
+    let gone = sqlx::query!(
+        r#"WITH due AS (
+               SELECT resource_id, request_id, expires_at FROM repeated_requests
+               WHERE expires_at >= $1 AND expires_at <= $2 ORDER BY expires_at LIMIT 100
+               FOR UPDATE SKIP LOCKED
+           ), gone AS (
+               DELETE FROM repeated_requests r USING due
+               WHERE r.resource_id = due.resource_id AND r.request_id = due.request_id
+               RETURNING due.expires_at
+           )
+           SELECT count(*) AS "count!", min(expires_at) AS oldest_end FROM gone"#,
+        from,
+        now
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(done.rows_affected())
+    Ok(Deleted::new(gone.count, gone.oldest_end))
 }
 
 /// How many answers are past their time.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::batch::Item;
+use super::sweep::Deleted;
 use crate::domain::resource::ResourceId;
 use crate::domain::room::{Room, RoomChange};
 use crate::domain::room_id::RoomId;
@@ -154,41 +155,43 @@ pub async fn delete(conn: &mut PgConnection, resource: ResourceId, room: RoomId)
     Ok(row.map(Room::from))
 }
 
-/// What a sweep deleted, or would.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SweptRooms {
-    pub count: u64,
-    /// When the window of the one that has been over the longest ended.
-    pub oldest_end: Option<DateTime<Utc>>,
-}
-
-/// Deletes at most `limit` rooms whose window ended by `end`, of every resource, the longest over
-/// first. A room that somebody holds is left to the next sweep; one that was extended meanwhile is
-/// looked at again, and kept. Full rosters may take longer than a request's statement may.
-pub async fn delete_ended(conn: &mut PgConnection, end: DateTime<Utc>, limit: u32) -> Result<SweptRooms, StoreError> {
+/// Deletes a [`BATCH`](super::sweep::BATCH) of rooms whose window ended from `from` to `end`, of every resource, the
+/// longest over first. A room that somebody holds is left to the next sweep; one that was extended meanwhile is looked
+/// at again, and kept. Full rosters may take longer than a request's statement may; and nobody waits for the disk: what
+/// is lost with the machine is deleted again.
+pub async fn delete_ended(
+    conn: &mut PgConnection,
+    from: DateTime<Utc>,
+    end: DateTime<Utc>,
+) -> Result<Deleted, StoreError> {
     let mut tx = conn.begin().await?;
-    sqlx::query!("SET LOCAL statement_timeout = '60s'").execute(&mut *tx).await?;
-    let swept = sqlx::query!(
+    sqlx::query!(
+        "SELECT set_config('statement_timeout', '60s', true) AS patience,
+                set_config('synchronous_commit', 'off', true) AS durability"
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let gone = sqlx::query!(
         r#"WITH due AS (
                SELECT resource_id, id, valid_until FROM rooms
-               WHERE valid_until <= $1 ORDER BY valid_until LIMIT $2
+               WHERE valid_until >= $1 AND valid_until <= $2 ORDER BY valid_until LIMIT 100
                FOR UPDATE SKIP LOCKED
            ), gone AS (
                DELETE FROM rooms USING due WHERE rooms.resource_id = due.resource_id AND rooms.id = due.id
                RETURNING due.valid_until
            )
            SELECT count(*) AS "count!", min(valid_until) AS oldest_end FROM gone"#,
-        end,
-        i64::from(limit)
+        from,
+        end
     )
     .fetch_one(&mut *tx)
     .await?;
     tx.commit().await?;
-    Ok(SweptRooms { count: swept.count.unsigned_abs(), oldest_end: swept.oldest_end })
+    Ok(Deleted::new(gone.count, gone.oldest_end))
 }
 
 /// How many rooms ended by `end`, of every resource.
-pub async fn count_ended(conn: &mut PgConnection, end: DateTime<Utc>) -> Result<SweptRooms, StoreError> {
+pub async fn count_ended(conn: &mut PgConnection, end: DateTime<Utc>) -> Result<Deleted, StoreError> {
     let mut tx = conn.begin().await?;
     sqlx::query!("SET LOCAL statement_timeout = '60s'").execute(&mut *tx).await?;
     let due = sqlx::query!(
@@ -198,5 +201,5 @@ pub async fn count_ended(conn: &mut PgConnection, end: DateTime<Utc>) -> Result<
     .fetch_one(&mut *tx)
     .await?;
     tx.commit().await?;
-    Ok(SweptRooms { count: due.count.unsigned_abs(), oldest_end: due.oldest_end })
+    Ok(Deleted::new(due.count, due.oldest_end))
 }

@@ -1,5 +1,7 @@
 //! What is over is deleted (design, section 5).
 
+use std::time::Duration;
+
 use roomkeeper::jobs::sweeper::{self, BATCH, Swept};
 use tokio_util::sync::CancellationToken;
 
@@ -79,6 +81,35 @@ async fn a_room_that_is_extended_at_the_moment_of_the_sweep_is_kept() {
 
     assert_eq!(tick(&app).await, Swept::default());
     assert_eq!(app.get(&room).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_room_that_somebody_holds_is_left_to_the_next_tick() {
+    let app = TestApp::start().await;
+    let rooms = u64::from(2 * BATCH);
+    ended(&app, 2 * BATCH).await;
+    let mut holder = app.db.begin().await.unwrap();
+    sqlx::query("SELECT FROM rooms WHERE id = 1 FOR UPDATE").execute(&mut *holder).await.unwrap();
+
+    assert_eq!(tick(&app).await.rooms, rooms - 1);
+    holder.rollback().await.unwrap();
+
+    assert_eq!(tick(&app).await.rooms, 1);
+}
+
+#[tokio::test]
+async fn it_sweeps_by_itself_until_it_is_told_to_stop() {
+    let app = TestApp::start().await;
+    ended(&app, 3 * BATCH).await;
+    let stop = CancellationToken::new();
+
+    let sweeping = sweeper::run(app.ctx.clone(), Duration::from_secs(3_600), GRACE, stop.clone());
+    let stopping = async {
+        while app.count_rooms().await > 0 {}
+        stop.cancel();
+    };
+
+    tokio::join!(sweeping, stopping);
 }
 
 #[tokio::test]
