@@ -1,0 +1,47 @@
+//! What a tick of the sweeper costs that finds nothing to do.
+
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use roomkeeper::clock::Clock;
+use roomkeeper::jobs::sweeper;
+use roomkeeper::service::Context;
+use roomkeeper::store::pool;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::processes::Result;
+use crate::rooms::Rooms;
+use crate::table::row;
+
+const TICKS: usize = 200;
+
+/// Prints the median time, and the buffers that are looked at.
+pub async fn measure(rooms: &Rooms<'_>, what: &str) -> Result<()> {
+    let ctx = Context::new(pool::pool(pool::options_from_url(rooms.0)?), Clock::system(), 0, 0);
+    let long_ago = ctx.clock.now() - TimeDelta::days(1_000); // nothing had ended then
+    let tick = async || -> Result<f64> {
+        let began = Instant::now();
+        sweeper::tick(&ctx, long_ago, TimeDelta::zero(), &CancellationToken::new()).await?;
+        Ok(began.elapsed().as_secs_f64() * 1e3)
+    };
+    let first = tick().await?;
+    let before = told(rooms).await?;
+    let mut took = Vec::new();
+    for _ in 0..TICKS {
+        took.push(tick().await?);
+    }
+    ctx.db.close();
+    let buffers = (told(rooms).await? - before) as f64 / TICKS as f64;
+    took.sort_by(f64::total_cmp);
+    row(what, took[TICKS / 2], "ms", None);
+    row("    the first, which also connects", first, "ms", None);
+    row("    buffers", buffers, "", None);
+    Ok(())
+}
+
+/// Postgres tells what its processes counted after a second.
+async fn told(rooms: &Rooms<'_>) -> Result<i64> {
+    sleep(Duration::from_millis(1_500)).await;
+    rooms.buffers().await
+}
