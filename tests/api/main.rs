@@ -1,6 +1,7 @@
 //! The service through HTTP: a real server on a real Postgres, a database and a standing clock for each test.
 
 mod auth;
+mod batches;
 mod cors;
 mod demo;
 mod docs;
