@@ -11,7 +11,7 @@ use crate::domain::resource::ResourceId;
 use crate::domain::room_id::RoomId;
 
 /// How many a page holds.
-pub const SIZE: usize = 30;
+pub const SIZE: u16 = 30;
 const POSITION: usize = size_of::<i64>();
 const CHECK: usize = 8;
 

@@ -237,10 +237,10 @@ pub async fn list(
     req: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let before = page::position(&req, caller.resource)?;
-    let (rooms, more) = service::rooms::list(&state.ctx, caller.resource, before, page::SIZE).await?;
-    let last = rooms.last().filter(|_| more);
+    let listed = service::rooms::list(&state.ctx, caller.resource, before, page::SIZE).await?;
+    let last = listed.rooms().last().filter(|_| listed.has_more());
     let next_link = last.map(|room| page::next_link(&req, &caller, room.id));
-    Ok(HttpResponse::Ok().json(RoomPage { value: rooms.iter().map(RoomView::from).collect(), next_link }))
+    Ok(HttpResponse::Ok().json(RoomPage { value: listed.rooms().iter().map(RoomView::from).collect(), next_link }))
 }
 
 /// One room, also before and after its window.

@@ -21,6 +21,8 @@ const CLOCK: Duration = Duration::from_millis(250);
 const TABLES: Duration = Duration::from_secs(1);
 /// How long after a failure it is tried to listen again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long what is changed after a hint waits for the next one: under load, each hint is for many changes.
+const HINTS: Duration = Duration::from_millis(5);
 /// So many rooms are read at once.
 const AT_ONCE: usize = 8;
 
@@ -70,6 +72,7 @@ async fn tell(state: &State) {
         if let Err(error) = changes::tell(&state.ctx, state.hub.node(), &changes).await {
             tracing::debug!(error = ?error, "the other replicas are not told of a change");
         }
+        tokio::time::sleep(HINTS).await;
     }
 }
 

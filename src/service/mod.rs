@@ -20,6 +20,7 @@ use crate::domain::room_id::{RoomId, RoomIds};
 use crate::store::batch::{Batch, Item};
 use crate::store::doors::Asked;
 use crate::store::new_rooms::NewRoom;
+use crate::store::pages::Page;
 use crate::store::participants::Change;
 use crate::store::pool::Pool;
 use crate::store::rooms::Find;
@@ -40,6 +41,7 @@ pub struct Context {
 #[derive(Debug)]
 struct Batches {
     gets: Batch<Find>,
+    pages: Batch<Page>,
     creates: Batch<NewRoom>,
     changes: Batch<Change>,
     doors: Batch<Asked<RoomId>>,
@@ -104,6 +106,9 @@ impl Batches {
         Self {
             gets: Batch::new(db, PATIENCE, |conn, asked| {
                 Box::pin(async move { store::rooms::find_all(conn, &asked).await })
+            }),
+            pages: Batch::new(db, PATIENCE, |conn, asked| {
+                Box::pin(async move { store::pages::find_all(conn, &asked).await })
             }),
             creates: Batch::new(db, PATIENCE, |conn, new| {
                 Box::pin(async move { store::new_rooms::insert_all(conn, &new).await })

@@ -16,6 +16,7 @@ use crate::domain::roster::Participant;
 use crate::domain::validity::Validity;
 use crate::store;
 use crate::store::new_rooms::{self, Inserted, Remember};
+use crate::store::pages::Page;
 use crate::store::repeated_requests::Remembered;
 use crate::store::rooms::Find;
 pub use crate::store::sweep::{BATCH, Deleted};
@@ -52,6 +53,14 @@ pub struct Repeat {
 pub struct Created {
     pub room: RoomId,
     pub answer: Bytes,
+}
+
+/// A page of rooms.
+#[derive(Debug)]
+pub struct Listed {
+    /// One more than its size, if there is one.
+    found: Arc<[Room]>,
+    size: usize,
 }
 
 /// How long the answer to a create is remembered.
@@ -118,18 +127,26 @@ pub async fn get(ctx: &Context, resource: ResourceId, room: RoomId) -> Result<Ro
     ctx.share(&ctx.batches.gets, Find { resource, room }).await?.ok_or(ServiceError::RoomNotFound)
 }
 
-/// Rooms older than `before`, newest first, at most `size`; and whether there are more.
+/// Rooms older than `before`, newest first, at most `size`. In one statement with others who list rooms at the same time.
 pub async fn list(
     ctx: &Context,
     resource: ResourceId,
     before: Option<RoomId>,
-    size: usize,
-) -> Result<(Vec<Room>, bool), ServiceError> {
-    let one_more = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
-    let mut rooms = ctx.run(async |conn| store::rooms::list(conn, resource, before, one_more).await).await?;
-    let more = rooms.len() > size;
-    rooms.truncate(size);
-    Ok((rooms, more))
+    size: u16,
+) -> Result<Listed, ServiceError> {
+    let one_more = Page { resource, before, limit: size + 1 };
+    Ok(Listed { found: ctx.share(&ctx.batches.pages, one_more).await?, size: size.into() })
+}
+
+impl Listed {
+    pub fn rooms(&self) -> &[Room] {
+        self.found.get(..self.size).unwrap_or(&self.found)
+    }
+
+    /// Whether there are older ones.
+    pub fn has_more(&self) -> bool {
+        self.found.len() > self.size
+    }
 }
 
 /// Changes a room's window or its flag and gives the room back.

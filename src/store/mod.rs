@@ -9,6 +9,7 @@ pub mod error;
 pub mod identities;
 pub mod named_rooms;
 pub mod new_rooms;
+pub mod pages;
 pub mod participants;
 pub mod pool;
 pub mod repeated_requests;

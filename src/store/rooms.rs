@@ -13,13 +13,34 @@ use crate::domain::room_id::RoomId;
 use crate::domain::room_name::RoomName;
 use crate::domain::validity::Validity;
 
-struct RoomRow {
-    id: i64,
-    name: Option<String>,
-    created_at: DateTime<Utc>,
-    valid_from: DateTime<Utc>,
-    valid_until: DateTime<Utc>,
-    pstn_dial_out_enabled: bool,
+pub(super) struct RoomRow {
+    pub id: i64,
+    pub name: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub valid_from: DateTime<Utc>,
+    pub valid_until: DateTime<Utc>,
+    pub pstn_dial_out_enabled: bool,
+}
+
+/// A room of a statement that is for several requests.
+pub(super) struct PlacedRow {
+    /// That of what was asked for, from 1.
+    pub place: i64,
+    pub id: i64,
+    pub name: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub valid_from: DateTime<Utc>,
+    pub valid_until: DateTime<Utc>,
+    pub pstn_dial_out_enabled: bool,
+}
+
+impl PlacedRow {
+    /// The room, with its place from 0.
+    pub fn room(self) -> (usize, Room) {
+        let Self { place, id, name, created_at, valid_from, valid_until, pstn_dial_out_enabled } = self;
+        let row = RoomRow { id, name, created_at, valid_from, valid_until, pstn_dial_out_enabled };
+        (usize::try_from(place - 1).unwrap_or(usize::MAX), row.into())
+    }
 }
 
 impl From<RoomRow> for Room {
@@ -35,7 +56,7 @@ impl From<RoomRow> for Room {
 }
 
 /// A room that is asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Find {
     pub resource: ResourceId,
     pub room: RoomId,
@@ -47,12 +68,10 @@ impl Item for Find {
 
 /// Those of the rooms that there are, each in the place of what was asked.
 pub async fn find_all(conn: &mut PgConnection, asked: &[Find]) -> Result<Vec<Option<Room>>, StoreError> {
-    if let [Find { resource, room }] = asked {
-        return Ok(vec![find(conn, *resource, *room).await?]);
-    }
     let resources: Vec<Uuid> = asked.iter().map(|asked| asked.resource.as_uuid()).collect();
     let ids: Vec<i64> = asked.iter().map(|asked| asked.room.as_i64()).collect();
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        PlacedRow,
         r#"SELECT asked.place AS "place!", r.id, r.name, r.created_at, r.valid_from, r.valid_until,
                   r.pstn_dial_out_enabled
            FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS asked (resource_id, id, place)
@@ -62,58 +81,13 @@ pub async fn find_all(conn: &mut PgConnection, asked: &[Find]) -> Result<Vec<Opt
     )
     .fetch_all(conn)
     .await?;
-    let mut found: Vec<Option<Room>> = asked.iter().map(|_| None).collect();
-    for row in rows {
-        let place = usize::try_from(row.place - 1).ok().and_then(|place| found.get_mut(place));
-        let (valid_from, valid_until, pstn_dial_out_enabled) =
-            (row.valid_from, row.valid_until, row.pstn_dial_out_enabled);
-        let row = RoomRow {
-            id: row.id,
-            name: row.name,
-            created_at: row.created_at,
-            valid_from,
-            valid_until,
-            pstn_dial_out_enabled,
-        };
-        if let Some(place) = place {
-            *place = Some(Room::from(row));
+    let mut found = vec![None; asked.len()];
+    for (place, room) in rows.into_iter().map(PlacedRow::room) {
+        if let Some(found) = found.get_mut(place) {
+            *found = Some(room);
         }
     }
     Ok(found)
-}
-
-/// One room.
-async fn find(conn: &mut PgConnection, resource: ResourceId, room: RoomId) -> Result<Option<Room>, StoreError> {
-    let row = sqlx::query_as!(
-        RoomRow,
-        "SELECT id, name, created_at, valid_from, valid_until, pstn_dial_out_enabled
-         FROM rooms WHERE resource_id = $1 AND id = $2",
-        resource.as_uuid(),
-        room.as_i64()
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(Room::from))
-}
-
-/// A resource's rooms, newest first, that are older than `before`; at most `limit`.
-pub async fn list(
-    conn: &mut PgConnection,
-    resource: ResourceId,
-    before: Option<RoomId>,
-    limit: i64,
-) -> Result<Vec<Room>, StoreError> {
-    let rows = sqlx::query_as!(
-        RoomRow,
-        "SELECT id, name, created_at, valid_from, valid_until, pstn_dial_out_enabled
-         FROM rooms WHERE resource_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
-        resource.as_uuid(),
-        before.map_or(i64::MAX, RoomId::as_i64), // ids grow with time: the key is the order
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(Room::from).collect())
 }
 
 /// Changes a room and gives it back as it is then.
