@@ -1,73 +1,95 @@
 //! How fast the service is, beside what its database does with the same SQL and nothing in front (design, section 7).
-//! Run by `script/bench http`; prints one table.
+//! Run by `script/bench http`, which prints a document in Markdown, and on stderr how far it is.
 
+mod alone;
+mod args;
+#[path = "../shared/cpu.rs"]
+mod cpu;
+mod document;
 #[path = "../shared/exchange.rs"]
 mod exchange;
+mod goals;
+mod half;
+#[path = "../shared/load.rs"]
 mod load;
+#[path = "../shared/machine.rs"]
+mod machine;
+mod measure;
+mod operation;
+mod pages;
 mod pgbench;
 #[path = "../shared/postgres.rs"]
 mod postgres;
 #[path = "../shared/processes.rs"]
 mod processes;
+mod report;
 mod requests;
+mod rooms;
+mod setup;
 #[path = "../shared/signing.rs"]
 mod signing;
+mod spread;
 #[path = "../shared/starts.rs"]
 mod starts;
+mod usage;
+mod users;
 
-use std::collections::BTreeMap;
-use std::error::Error;
+use std::fs;
+use std::path::Path;
 
-use pgbench::pgbench;
-use postgres::Postgres;
-use processes::Service;
-use requests::Operation;
-use starts::starts;
+use args::Args;
+use operation::Operation;
+use processes::Result;
+use report::Size;
+use setup::Setup;
 
-/// As many connections to the service as pgbench has to the database.
-pub const CONNECTIONS: usize = 16;
-/// How long each run lasts, in seconds.
-pub const SECONDS: u64 = 5;
-/// So many rooms there are before anything is measured.
-pub const ROOMS: i64 = 100_000;
-
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<()> {
+    let args = Args::read();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let folder = tempfile::Builder::new().prefix("rkbench").tempdir_in("/tmp")?;
-    processes::open_to_all(folder.path())?;
+    let ready = starts::starts(setup::folder()?.path(), 5)?;
+    let (mut sizes, mut troubles) = (Vec::new(), Vec::new());
+    for rooms in &args.rooms {
+        sizes.push(runtime.block_on(size(&args, *rooms, &mut troubles))?);
+    }
+    let document = document::document(&args, ready, &sizes)?;
+    print!("{document}");
+    if !troubles.is_empty() {
+        return Err(format!("not to be trusted: {}", troubles.join("; ")).into());
+    }
+    if args.write {
+        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md"), document)?;
+    }
+    Ok(())
+}
 
-    let ready = starts(folder.path(), 5)?;
-    let postgres = Postgres::start(folder.path())?;
-    let service = Service::start(folder.path(), Some(&postgres.url), &[])?;
-    let resource = runtime.block_on(requests::fill(&postgres.url))?;
-    let idle = service.memory_kib("VmRSS")?;
-
-    println!("{CONNECTIONS} connections, {ROOMS} rooms, {SECONDS} s a run; requests a second\n");
-    println!("operation            service   pgbench    ratio   p50 ms   p99 ms");
-    let mut failures = BTreeMap::new();
-    for operation in Operation::ALL {
-        let before = pgbench(&postgres.url, operation, resource)?;
-        let requests = requests::signed(operation, &service)?;
-        let run = runtime.block_on(load::run(&service, requests));
-        let after = pgbench(&postgres.url, operation, resource)?;
-        let limit = (before + after) / 2.0;
-        println!(
-            "{:<18} {:>9.0} {:>9.0} {:>8.2} {:>8.2} {:>8.2}",
-            operation.name(),
-            run.per_second(),
-            limit,
-            run.per_second() / limit,
-            run.percentile(0.50),
-            run.percentile(0.99),
-        );
-        if run.failed > 0 {
-            failures.insert(operation.name(), format!("{} failed", run.failed));
-        } else if run.came_round && operation.writes() {
-            failures.insert(operation.name(), "there were too few requests".to_owned());
+/// Measures all that is asked for with so many rooms.
+async fn size(args: &Args, rooms: i64, troubles: &mut Vec<String>) -> Result<Size> {
+    eprintln!("{rooms} rooms: filling in");
+    let mut setup = Setup::start(rooms).await?;
+    let (mut cells, mut alone, mut half) = (Vec::new(), Vec::new(), Vec::new());
+    for operation in args.operations() {
+        for connections in &args.connections {
+            let cell = measure::measure(&mut setup, args, operation, usize::from(*connections)).await?;
+            let (name, rate, ratio) = (operation.name(), cell.service.median, cell.ratio());
+            eprintln!("{rooms} rooms, {connections} connections, {name}: {rate:.0} a second, ratio {ratio:.2}");
+            troubles.extend(cell.trouble.as_ref().map(|why| format!("{name}: {why}")));
+            cells.push(cell);
         }
     }
-    println!("\nstart to ready on a folder that is there   {ready:.2} s");
-    println!("resident, idle                             {:.1} MiB", idle as f64 / 1024.0);
-    println!("resident, after the load                   {:.1} MiB", service.memory_kib("VmRSS")? as f64 / 1024.0);
-    if failures.is_empty() { Ok(()) } else { Err(format!("not to be trusted: {failures:?}").into()) }
+    let failed = |operation: Operation, what: &str, count: usize| {
+        (count > 0).then(|| format!("{} {what}: {count} requests failed", operation.name()))
+    };
+    for operation in alone::OPERATIONS.into_iter().filter(|operation| args.wants(*operation)) {
+        let measured = alone::measure(&mut setup, args, operation).await?;
+        troubles.extend(failed(operation, "alone", measured.failed));
+        alone.push(measured);
+    }
+    // The last is that of the most connections.
+    for saturated in half::OPERATIONS.into_iter().filter_map(|of| cells.iter().rfind(|cell| cell.operation == of)) {
+        let measured = half::measure(&mut setup, saturated, args.duration()).await?;
+        troubles.extend(failed(measured.operation, "at half of the rate", measured.run.failed));
+        half.push(measured);
+    }
+    let (resident_idle, resident_after) = (setup.idle, setup.service.memory_kib("VmRSS")?);
+    Ok(Size { rooms, cells, alone, half, resident_idle, resident_after })
 }

@@ -1,25 +1,99 @@
 //! What Postgres does with the service's SQL and nothing in front: pgbench.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use uuid::Uuid;
+use rand::RngExt as _;
 
+use crate::operation::Operation;
+use crate::pages::DeepPage;
 use crate::processes::Result;
-use crate::requests::Operation;
-use crate::{CONNECTIONS, ROOMS, SECONDS};
+use crate::rooms::{self, Rooms};
+use crate::users;
 
-/// Transactions a second of the operation's SQL, prepared, on as many connections.
-pub fn pgbench(url: &str, operation: Operation, resource: Uuid) -> Result<f64> {
-    let script =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/pgbench").join(operation.name()).with_extension("sql");
+/// How long it works.
+#[derive(Debug, Clone, Copy)]
+pub enum Until {
+    Seconds(u32),
+    /// Each client has deleted so many rooms, of those from this one on.
+    Deleted {
+        first: i64,
+        each: i64,
+    },
+}
+
+/// Transactions a second of the operation's SQL, prepared, on so many connections.
+pub fn rate(rooms: &Rooms, page: &DeepPage, operation: Operation, clients: usize, until: Until) -> Result<f64> {
+    let text = run(rooms, page, operation, clients, until, &[])?;
+    let rate = text.lines().find_map(|line| line.strip_prefix("tps = ")).and_then(|rest| rest.split(' ').next());
+    Ok(rate.ok_or("pgbench told no rate")?.parse()?)
+}
+
+/// The median time of a transaction in microseconds, on one connection.
+pub fn median_micros(rooms: &Rooms, page: &DeepPage, operation: Operation, seconds: u32) -> Result<f64> {
+    let folder = tempfile::tempdir()?;
+    let prefix = format!("--log-prefix={}", folder.path().join("log").display());
+    run(rooms, page, operation, 1, Until::Seconds(seconds), &["--log", &prefix])?;
+    let mut micros = Vec::new();
+    for file in fs::read_dir(folder.path())? {
+        let text = fs::read_to_string(file?.path())?;
+        micros.extend(text.lines().filter_map(|line| line.split(' ').nth(2)?.parse::<u32>().ok()));
+    }
+    micros.sort_unstable();
+    let median = micros.get(micros.len() / 2).ok_or("pgbench logged nothing")?;
+    Ok(f64::from(*median))
+}
+
+fn run(
+    rooms: &Rooms,
+    page: &DeepPage,
+    operation: Operation,
+    clients: usize,
+    until: Until,
+    more: &[&str],
+) -> Result<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/pgbench");
     let mut command = Command::new("pgbench");
-    command.args(["--no-vacuum", "--protocol=prepared", "--file"]).arg(script);
-    command.arg(format!("--client={CONNECTIONS}")).arg("--jobs=2").arg(format!("--time={SECONDS}"));
-    command.arg(format!("--define=resource={resource}")).arg(format!("--define=rooms={ROOMS}")).arg(url);
-    let output = command.output()?;
-    let text = String::from_utf8(output.stdout)?;
-    let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")).and_then(|rest| rest.split(' ').next());
-    let tps = tps.ok_or_else(|| format!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr)))?;
-    Ok(tps.parse()?)
+    command.args(["--no-vacuum", "--protocol=prepared", "--jobs=2"]).arg(format!("--client={clients}"));
+    for file in operation.files() {
+        command.arg("--file").arg(folder.join(file));
+    }
+    let doomed = match until {
+        Until::Seconds(seconds) => {
+            command.arg(format!("--time={seconds}"));
+            0
+        }
+        Until::Deleted { first, each } => {
+            command.arg(format!("--transactions={each}"));
+            first
+        }
+    };
+    let before = if operation == Operation::List200th { page.before } else { i64::MAX };
+    let (roster, roster_roles) = users::arrays(users::FIRST_GROUP, operation.roster());
+    let (patched, patched_roles) = users::arrays(users::ANY_GROUP, operation.patched());
+    // Each client counts its own transactions in `n`.
+    let variables = [
+        ("n", "-1".to_owned()),
+        ("clients", clients.to_string()),
+        ("start", rand::rng().random_range(0..rooms.count).to_string()),
+        ("resource", rooms.resource.to_string()),
+        ("first", rooms::FIRST.to_string()),
+        ("rooms", rooms.count.to_string()),
+        ("newest", Rooms::newest().to_string()),
+        ("doomed", doomed.to_string()),
+        ("before", before.to_string()),
+        ("page", "31".to_owned()),
+        ("roster", roster),
+        ("roster_roles", roster_roles),
+        ("patched", patched),
+        ("patched_roles", patched_roles),
+        ("last_group", operation.last_group().to_string()),
+    ];
+    command.args(variables.map(|(name, value)| format!("--define={name}={value}")));
+    let output = command.args(more).arg(&rooms.url).output()?;
+    if !output.status.success() {
+        return Err(format!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
 }

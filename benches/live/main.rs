@@ -1,6 +1,8 @@
 //! What 5,000 clients in live rooms cost, and how soon they are told. Run by `script/bench live`; prints one table.
 
 mod client;
+#[path = "../shared/cpu.rs"]
+mod cpu;
 #[path = "../shared/exchange.rs"]
 mod exchange;
 #[path = "../shared/machine.rs"]
@@ -29,7 +31,7 @@ use starts::starts;
 use table::{Delays, row};
 use tokio::task::LocalSet;
 use tokio::time::sleep;
-use usage::{Memory, cpu};
+use usage::Memory;
 
 const ROOMS: usize = 50;
 /// Clients in each room.
@@ -70,13 +72,13 @@ async fn measure(folder: &Path) -> Result<()> {
 
     let heard = Rc::new(Heard::default());
     let mut rooms: Vec<Vec<Client>> = Vec::new();
-    let used = cpu(&service)?;
+    let used = usage::cpu(&service)?;
     let connected = timed(async {
         rooms = connect(&service, ROOMS, &heard).await?;
         Ok(())
     });
     let connected = connected.await?;
-    let per_connect = (cpu(&service)? - used).as_secs_f64() / CLIENTS as f64;
+    let per_connect = (usage::cpu(&service)? - used).as_secs_f64() / CLIENTS as f64;
     sleep(SETTLE).await;
     let after_connecting = Memory::of(&service)?;
 
@@ -85,14 +87,14 @@ async fn measure(folder: &Path) -> Result<()> {
         heard.until(|heard| heard.attached.get(), CLIENTS).await
     });
     let attached = attached.await?;
-    let used = cpu(&service)?;
+    let used = usage::cpu(&service)?;
     let entered = timed(async {
         clients(&rooms).for_each(Client::enter);
         heard.until(|heard| heard.acknowledged.get(), CLIENTS).await?;
         heard.until(|heard| heard.presence.get(), CLIENTS * MEMBERS).await
     });
     let entered = entered.await?;
-    let per_told = (cpu(&service)? - used).as_secs_f64() / (CLIENTS * MEMBERS) as f64;
+    let per_told = (usage::cpu(&service)? - used).as_secs_f64() / (CLIENTS * MEMBERS) as f64;
     sleep(SETTLE).await;
     let after_entering = Memory::of(&service)?;
 
@@ -104,9 +106,9 @@ async fn measure(folder: &Path) -> Result<()> {
     per_connection("memory of a connection", before, after_connecting);
     per_connection("  attached and present", before, after_entering);
 
-    let used = cpu(&service)?;
+    let used = usage::cpu(&service)?;
     sleep(IDLE).await;
-    let idle = (cpu(&service)? - used).as_secs_f64() * 60.0 / IDLE.as_secs_f64();
+    let idle = (usage::cpu(&service)? - used).as_secs_f64() * 60.0 / IDLE.as_secs_f64();
     per_connection("  and idle for a minute", before, Memory::of(&service)?);
     let thousands = CLIENTS as f64 / 1000.0;
     row("CPU of 1,000 idle connections for a minute", idle / thousands, "s", None);

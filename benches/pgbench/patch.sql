@@ -1,8 +1,10 @@
--- store/participants.rs, apply: one participant more in a room of many.
-\set room 994000000000000000 + random(0, :rooms - 1)
+-- store/participants.rs, apply. Each room's turn comes once all others had theirs, with one of some groups of users.
+\set n :n + 1
+\set room :first + ((:start + :n * :clients + :client_id) * 7919) % :rooms
+\set group random(100, :last_group)
 WITH given AS MATERIALIZED (
-    SELECT ARRAY[replace('8;acs;11111111-2222-3333-4444-555555555555_', ';', chr(58)) || gen_random_uuid()] AS upserts,
-           ARRAY['Consumer'] AS roles, ARRAY[]::text[] AS removals
+    SELECT replace(:patched, 'NNN', :group::text)::text[] AS upserts, :patched_roles::text[] AS roles,
+           ARRAY[]::text[] AS removals
 ), seen AS (
     SELECT roster_version, participant_count FROM rooms WHERE resource_id = :resource::uuid AND id = :room::bigint
 ), turn AS (

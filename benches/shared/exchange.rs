@@ -21,13 +21,20 @@ pub async fn exchange<'b>(
             break at + 4;
         }
     };
-    let text = String::from_utf8_lossy(&buffer[..head]).to_ascii_lowercase();
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok());
-    let whole = head + length.unwrap_or(0);
+    let whole = head + content_length(&buffer[..head]);
     while buffer.len() < whole {
         if stream.read_buf(buffer).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    Ok((text.starts_with("http/1.1 2"), &buffer[head..whole]))
+    Ok((buffer.starts_with(b"HTTP/1.1 2"), &buffer[head..whole]))
+}
+
+/// How long the body is that a head announces; nothing, if it does not say.
+fn content_length(head: &[u8]) -> usize {
+    const NAME: &[u8] = b"content-length:";
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let line = lines.find(|line| line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)));
+    let value = line.and_then(|line| std::str::from_utf8(&line[NAME.len()..]).ok());
+    value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }
