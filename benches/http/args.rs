@@ -16,7 +16,7 @@ pub struct Args {
     /// How many rooms there are; each number is measured on a database of its own
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "10000,1000000", value_parser = clap::value_parser!(i64).range(6_001..))]
     pub rooms: Vec<i64>,
-    /// Measure with 10,000,000 rooms, too: that takes about as long as all the rest
+    /// Measure with 10,000,000 rooms, too; they take some 12 GB of /tmp, and minutes to fill in
     #[arg(long)]
     pub huge: bool,
     /// How many connections ask at once

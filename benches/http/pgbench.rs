@@ -55,6 +55,7 @@ fn run(
 ) -> Result<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/pgbench");
     let mut command = Command::new("pgbench");
+    command.env("LC_ALL", "C"); // what it tells is read
     command.args(["--no-vacuum", "--protocol=prepared", "--jobs=2"]).arg(format!("--client={clients}"));
     for file in operation.files() {
         command.arg("--file").arg(folder.join(file));
@@ -95,5 +96,7 @@ fn run(
     if !output.status.success() {
         return Err(format!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr)).into());
     }
-    Ok(String::from_utf8(output.stdout)?)
+    let text = String::from_utf8(output.stdout)?;
+    let all_done = text.contains("number of failed transactions: 0 ");
+    if all_done { Ok(text) } else { Err(format!("transactions failed: {text}").into()) }
 }
