@@ -8,7 +8,7 @@ use crate::operation::Operation;
 
 /// The service beside its database, with the same SQL and nothing in front of it.
 #[derive(Debug, Parser)]
-#[command(name = "script/bench http")]
+#[command(name = "http", bin_name = "script/bench http")]
 pub struct Args {
     /// What to measure; all of it, if nothing is named
     #[arg(value_name = "OPERATION")]
@@ -19,8 +19,8 @@ pub struct Args {
     /// Measure with 10,000,000 rooms, too; they take some 12 GB of /tmp, and minutes to fill in
     #[arg(long)]
     pub huge: bool,
-    /// How many connections ask at once
-    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "16,64", value_parser = clap::value_parser!(u16).range(1..=80))]
+    /// How many connections ask at once; Postgres takes a hundred, with those of the service
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "16,64", value_parser = clap::value_parser!(u16).range(1..=70))]
     pub connections: Vec<u16>,
     /// How long each run lasts
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=60))]

@@ -1,5 +1,7 @@
 //! The rooms that there are: filled in before anything is measured, and again where runs would change how many.
 
+use std::time::Duration;
+
 use roomkeeper::clock::Clock;
 use roomkeeper::domain::room_id::RoomIds;
 use roomkeeper::store::pool;
@@ -20,6 +22,9 @@ const ROSTER: usize = 3;
 const PART: i64 = 200_000;
 /// Up to so many, what a run adds would be a good part of all.
 const FEW: i64 = 100_000;
+
+/// How often it is looked whether pgbench is gone.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// The rooms of a resource, in a database that nobody else uses but the service and pgbench.
 pub struct Rooms {
@@ -54,6 +59,15 @@ impl Rooms {
             return self.settle().await;
         }
         sqlx::query("CHECKPOINT").execute(&mut self.conn).await?;
+        Ok(())
+    }
+
+    /// Waits until pgbench's connections are closed, which may take longer than pgbench: Postgres takes a hundred in all.
+    pub async fn alone(&mut self) -> Result<()> {
+        let others = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgbench'";
+        while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut self.conn).await? > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
         Ok(())
     }
 

@@ -34,6 +34,7 @@ impl Setup {
 
     /// Makes things alike before a run. If it is to delete rooms, there are so many for it: the first is given.
     pub async fn prepare(&mut self, operation: Operation, count: usize) -> Result<i64> {
+        self.rooms.alone().await?;
         if operation.writes() {
             self.rooms.restore().await?;
         }
