@@ -16,7 +16,7 @@ pub struct Alone {
     pub operation: Operation,
     pub service: f64,
     pub pgbench: f64,
-    pub failed: usize,
+    pub trouble: Option<String>,
 }
 
 pub const OPERATIONS: [Operation; 3] = [Operation::Get, Operation::Create3, Operation::Patch1];
@@ -26,7 +26,7 @@ const MOST_SECONDS: u32 = 2;
 pub async fn measure(setup: &mut Setup, args: &Args, operation: Operation) -> Result<Alone> {
     let seconds = args.seconds.min(MOST_SECONDS);
     let duration = Duration::from_secs(seconds.into());
-    let (mut service, mut pgbench, mut failed) = (Vec::new(), Vec::new(), 0);
+    let (mut service, mut pgbench, mut trouble) = (Vec::new(), Vec::new(), None);
     for _ in 0..args.repeats {
         setup.prepare(operation, 0).await?;
         let bare = pgbench::median_micros(&setup.rooms, &setup.page, operation, seconds)?;
@@ -37,7 +37,7 @@ pub async fn measure(setup: &mut Setup, args: &Args, operation: Operation) -> Re
         let run = load::once(setup.service.address, &requests, 1, duration).await;
         service.push(run.percentile(0.5));
         pgbench.push(bare);
-        failed += run.failed;
+        trouble = trouble.or(run.trouble());
     }
-    Ok(Alone { operation, service: median(&service), pgbench: median(&pgbench), failed })
+    Ok(Alone { operation, service: median(&service), pgbench: median(&pgbench), trouble })
 }

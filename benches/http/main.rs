@@ -38,7 +38,6 @@ use std::fs;
 use std::path::Path;
 
 use args::Args;
-use operation::Operation;
 use processes::Result;
 use report::Size;
 use setup::Setup;
@@ -76,18 +75,16 @@ async fn size(args: &Args, rooms: i64, troubles: &mut Vec<String>) -> Result<Siz
             cells.push(cell);
         }
     }
-    let failed = |operation: Operation, what: &str, count: usize| {
-        (count > 0).then(|| format!("{} {what}: {count} requests failed", operation.name()))
-    };
     for operation in alone::OPERATIONS.into_iter().filter(|operation| args.wants(*operation)) {
         let measured = alone::measure(&mut setup, args, operation).await?;
-        troubles.extend(failed(operation, "alone", measured.failed));
+        troubles.extend(measured.trouble.as_ref().map(|why| format!("{} alone: {why}", operation.name())));
         alone.push(measured);
     }
     // The last is that of the most connections.
     for saturated in half::OPERATIONS.into_iter().filter_map(|of| cells.iter().rfind(|cell| cell.operation == of)) {
         let measured = half::measure(&mut setup, saturated, args.duration()).await?;
-        troubles.extend(failed(measured.operation, "at half of the rate", measured.run.failed));
+        let name = measured.operation.name();
+        troubles.extend(measured.run.trouble().map(|why| format!("{name} at half of the rate: {why}")));
         half.push(measured);
     }
     let (resident_idle, resident_after) = (setup.idle, setup.service.memory_kib("VmRSS")?);

@@ -40,7 +40,7 @@ impl Cell {
 /// The service may answer so many times what pgbench does, as requests in flight can share a statement: there are
 /// requests for that in the first run.
 const LIKELY: f64 = 4.0;
-/// In the other runs there are so many for each that was answered in the one before.
+/// In the other runs there are so many for each that was answered in the one before, or as many as pgbench does.
 const MORE: f64 = 1.5;
 /// Those that may come again are no more than this.
 const DIFFERENT: usize = 100_000;
@@ -58,7 +58,7 @@ pub async fn measure(setup: &mut Setup, args: &Args, operation: Operation, conne
     let (mut runs, mut usages) = (Vec::new(), Vec::new());
     for _ in 0..args.repeats {
         let (run, usage) = run(setup, operation, connections, args.duration(), likely).await?;
-        likely = run.per_second() * MORE;
+        likely = limits[0].max(run.per_second() * MORE);
         limits.push(limit(setup, args, operation, connections, deletes).await?);
         runs.push(run);
         usages.push(usage);
@@ -118,12 +118,10 @@ async fn run(
 }
 
 fn trouble(runs: &[Run], duration: Duration) -> Option<String> {
-    let failed: usize = runs.iter().map(|run| run.failed).sum();
-    if failed > 0 {
-        return Some(format!("{failed} requests failed"));
-    }
-    let short = runs.iter().map(|run| run.took).find(|took| *took < duration / 2);
-    short.map(|took| format!("the requests were used up after {took:.1?}"))
+    runs.iter().find_map(|run| {
+        let short = || (run.took < duration / 2).then(|| format!("the requests were used up after {:.1?}", run.took));
+        run.trouble().or_else(short)
+    })
 }
 
 fn micros(time: Duration) -> f64 {

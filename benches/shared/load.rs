@@ -20,6 +20,8 @@ pub struct Run {
     micros: Vec<u32>,
     /// Answers that were none, or no 2xx; a connection that broke is not opened again.
     pub failed: usize,
+    /// The first of them.
+    refused: Option<String>,
     /// Whether requests were sent a second time: what writes was not written anew then.
     pub came_round: bool,
     pub took: Duration,
@@ -32,14 +34,21 @@ impl Run {
         for mut answers in connections {
             all.micros.append(&mut answers.micros);
             all.failed += answers.failed;
+            all.refused = all.refused.or(answers.refused);
         }
         all.micros.sort_unstable();
-        Self { micros: all.micros, failed: all.failed, came_round, took }
+        Self { micros: all.micros, failed: all.failed, refused: all.refused, came_round, took }
     }
 
     /// How many were answered well.
     pub fn answered(&self) -> usize {
         self.micros.len()
+    }
+
+    /// What went wrong, if anything did.
+    pub fn trouble(&self) -> Option<String> {
+        let refused = self.refused.as_deref().unwrap_or("no answer");
+        (self.failed > 0).then(|| format!("{} requests failed, one with {refused}", self.failed))
     }
 
     pub fn per_second(&self) -> f64 {
@@ -58,6 +67,7 @@ impl Run {
 pub struct Answers {
     micros: Vec<u32>,
     failed: usize,
+    refused: Option<String>,
 }
 
 impl Answers {
@@ -65,7 +75,10 @@ impl Answers {
     pub async fn ask(&mut self, stream: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>, since: Instant) -> bool {
         match exchange(stream, request, buffer).await {
             Ok((true, _)) => self.micros.push(u32::try_from(since.elapsed().as_micros()).unwrap_or(u32::MAX)),
-            Ok((false, _)) => self.failed += 1,
+            Ok((false, body)) => {
+                self.failed += 1;
+                self.refused.get_or_insert_with(|| String::from_utf8_lossy(body).into_owned());
+            }
             Err(_) => {
                 self.failed += 1;
                 return false;
