@@ -38,6 +38,7 @@ use std::fs;
 use std::path::Path;
 
 use args::Args;
+use operation::Operation;
 use processes::Result;
 use report::Size;
 use setup::Setup;
@@ -81,7 +82,8 @@ async fn size(args: &Args, rooms: i64, troubles: &mut Vec<String>) -> Result<Siz
         alone.push(measured);
     }
     // The last is that of the most connections.
-    for saturated in half::OPERATIONS.into_iter().filter_map(|of| cells.iter().rfind(|cell| cell.operation == of)) {
+    let most = |of: Operation| cells.iter().rfind(|cell| cell.operation == of && cell.trouble.is_none());
+    for saturated in half::OPERATIONS.into_iter().filter_map(most) {
         let measured = half::measure(&mut setup, saturated, args.duration()).await?;
         let name = measured.operation.name();
         troubles.extend(measured.run.trouble().map(|why| format!("{name} at half of the rate: {why}")));
