@@ -5,7 +5,10 @@ use std::io;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Whether the answer is a 2xx, and its body, which stands in the buffer.
+/// What a body in chunks ends with. JSON on one line has it nowhere else.
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
+
+/// Whether the answer is a 2xx, and its body, which stands in the buffer; one in chunks stands there as it came.
 pub async fn exchange<'b>(
     stream: &mut TcpStream,
     request: &[u8],
@@ -21,20 +24,31 @@ pub async fn exchange<'b>(
             break at + 4;
         }
     };
-    let whole = head + content_length(&buffer[..head]);
+    if value(&buffer[..head], b"transfer-encoding:").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+        while !buffer.ends_with(LAST_CHUNK) {
+            if stream.read_buf(buffer).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        return Ok((is_2xx(buffer), &buffer[head..]));
+    }
+    let length = value(&buffer[..head], b"content-length:").and_then(|value| value.parse().ok());
+    let whole = head + length.unwrap_or(0);
     while buffer.len() < whole {
         if stream.read_buf(buffer).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    Ok((buffer.starts_with(b"HTTP/1.1 2"), &buffer[head..whole]))
+    Ok((is_2xx(buffer), &buffer[head..whole]))
 }
 
-/// How long the body is that a head announces; nothing, if it does not say.
-fn content_length(head: &[u8]) -> usize {
-    const NAME: &[u8] = b"content-length:";
+fn is_2xx(answer: &[u8]) -> bool {
+    answer.starts_with(b"HTTP/1.1 2")
+}
+
+/// What a header says whose name is given with its colon, in small letters.
+fn value<'h>(head: &'h [u8], name: &[u8]) -> Option<&'h str> {
     let mut lines = head.split(|byte| *byte == b'\n');
-    let line = lines.find(|line| line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)));
-    let value = line.and_then(|line| std::str::from_utf8(&line[NAME.len()..]).ok());
-    value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+    let line = lines.find(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))?;
+    Some(std::str::from_utf8(&line[name.len()..]).ok()?.trim())
 }
