@@ -15,18 +15,20 @@ use crate::processes::Result;
 use crate::rooms::place;
 
 pub const NOTES: &str = "\
-    `mod_http_api`; no credential, the loopback is trusted. Create: `create_room_with_opts`, persistent, with nobody in \
-    it: this version takes no affiliations there, they would be three requests more. Get: `get_room_options`. List: \
-    n/a: `muc_online_rooms` knows no pages and gives all. Patch: `set_room_affiliation`. A room is a process in memory, \
-    and a record of Mnesia, whose log is written after the answer and not synced. Creates are not remembered.";
+    `mod_http_api`; no credential, the loopback is trusted. Create: `create_room_with_opts`, persistent, with nobody \
+    in it: this version takes no affiliations there, they would be three requests more. Get: `get_room_options`. \
+    List: n/a, as `muc_online_rooms` knows no pages and gives all. Patch: `set_room_affiliation`. A room is a process \
+    in memory, and a record of Mnesia, whose log is written after the answer, and synced now and then. Creates are \
+    not remembered.";
 
 const SERVICE: &str = "conference.localhost";
-/// A list that ends: where things are as Debian's packages have them, and nothing of the system's own instance.
+/// No more than the rooms and their API.
 const CONFIG: &str = r#"hosts: [localhost]
 loglevel: warning
 listen:
   - port: PORT
     ip: 127.0.0.1
+    backlog: 128
     module: ejabberd_http
     request_handlers:
       /api: mod_http_api

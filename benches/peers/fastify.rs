@@ -16,7 +16,7 @@ use crate::signing::Signer;
 pub const NOTES: &str = "\
     By hand, in `benches/peers/fastify`: the same requests on the same tables with the same statements, named; bodies \
     checked and answers written by a schema, signatures checked, creates remembered; a worker a core. Postgres as \
-    above, with as many connections. Nothing is logged, and there are no live rooms.";
+    above, with as many connections. Nothing is logged, and there are no live rooms to tell.";
 
 pub async fn start(installed: &Path, folder: &Path, rooms: u32) -> Result<Peer> {
     let package = fs::read(installed.join("node_modules/fastify/package.json")).map_err(|_| "not installed")?;

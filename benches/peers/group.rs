@@ -16,8 +16,10 @@ use tokio::time::sleep;
 
 use crate::processes::Result;
 
-/// How long it may take to start, and to end.
+/// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long it may take to end by itself: what it has is thrown away.
+const FAREWELL: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A process that leads a group of its own, which is ended when this is dropped.
@@ -73,7 +75,7 @@ impl Drop for Group {
         let Ok(group) = i32::try_from(self.child.id()).map(Pid::from_raw) else { return };
         let _ = killpg(group, Signal::SIGTERM);
         let began = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && began.elapsed() < PATIENCE {
+        while matches!(self.child.try_wait(), Ok(None)) && began.elapsed() < FAREWELL {
             thread::sleep(LOOK);
         }
         // Whoever of it is left; nobody, usually.

@@ -26,11 +26,13 @@ mod signing;
 mod usage;
 
 use std::fs;
+use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
 
 use peer::{Kind, Operation, Peer};
 use processes::Result;
@@ -81,11 +83,22 @@ fn main() -> Result<()> {
     })
 }
 
-/// Waits for a signal that asks to end.
+/// Waits for a signal that asks to end, or for the end of who called: a signal may have reached only that one.
 async fn stopped() -> Result<()> {
     let [mut interrupt, mut terminate, mut hangup] =
         [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?];
-    tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {}, _ = hangup.recv() => {} }
+    let caller = parent_id();
+    let orphaned = async {
+        while parent_id() == caller {
+            sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+        () = orphaned => {}
+    }
     Ok(())
 }
 

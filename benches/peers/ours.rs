@@ -11,8 +11,8 @@ use crate::signing::Signer;
 
 pub const NOTES: &str = "\
     Every request is signed and checked; a create comes with a request id, and its answer is remembered in the same \
-    statement. `POST /rooms`, `GET /rooms/{id}`, `GET /rooms`, `PATCH /rooms/{id}/participants` with one that is added. \
-    Postgres 20 connections.";
+    statement. Create: `POST /rooms`. Get: `GET /rooms/{id}`. List: `GET /rooms`. Patch: `PATCH \
+    /rooms/{id}/participants` with one that is added. At most 20 connections to Postgres.";
 
 pub async fn start(folder: &Path, rooms: u32) -> Result<Peer> {
     let postgres = Postgres::start(folder)?;

@@ -36,6 +36,9 @@ impl Operation {
     }
 }
 
+/// So many whole requests, each different where it writes; none if the peer has nothing like it.
+type Requests = dyn Fn(Operation, usize) -> Option<Vec<Vec<u8>>>;
+
 /// A peer that runs, on rooms that were made for it. It ends when this is dropped, with all that it started.
 pub struct Peer {
     pub version: String,
@@ -44,8 +47,7 @@ pub struct Peer {
     pub service: u32,
     /// That of its database, where it has one of its own.
     pub database: Option<u32>,
-    /// So many whole requests, each different where it writes; none if the peer has nothing like it.
-    pub requests: Box<dyn Fn(Operation, usize) -> Option<Vec<Vec<u8>>>>,
+    pub requests: Box<Requests>,
     /// What ends.
     pub _runs: Box<dyn Any>,
 }

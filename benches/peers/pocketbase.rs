@@ -23,6 +23,8 @@ pub const NOTES: &str = "\
 
 const USER: &str = "bench@example.com";
 const PASSWORD: &str = "only-for-the-bench";
+/// The id of the collection, for the other to refer to.
+const ROOMS: &str = "rooms0000000000";
 /// Rooms that are made with one request, before anything is measured.
 const BATCH: u32 = 200;
 
@@ -77,15 +79,15 @@ async fn prepare(address: SocketAddr, rooms: u32) -> Result<String> {
 
 fn collections() -> [Value; 2] {
     let roles = ["Presenter", "Attendee", "Consumer", "Collaborator"];
-    // Its id is said, for the other to refer to.
-    let rooms = json!({ "id": "rooms0000000000", "name": "rooms", "type": "base", "fields": [
+    let rooms = json!({ "id": ROOMS, "name": "rooms", "type": "base", "fields": [
         { "name": "created", "type": "autodate", "onCreate": true },
         { "name": "validFrom", "type": "date", "required": true },
         { "name": "validUntil", "type": "date", "required": true },
         { "name": "pstnDialOutEnabled", "type": "bool" },
     ] });
     let participants = json!({ "name": "participants", "type": "base", "fields": [
-        { "name": "room", "type": "relation", "collectionId": "rooms0000000000", "required": true, "maxSelect": 1, "cascadeDelete": true },
+        { "name": "room", "type": "relation", "required": true, "maxSelect": 1, "collectionId": ROOMS,
+          "cascadeDelete": true },
         { "name": "rawId", "type": "text", "required": true },
         { "name": "role", "type": "select", "required": true, "maxSelect": 1, "values": roles },
     ], "indexes": ["CREATE UNIQUE INDEX idx_participants ON participants (room, rawId)"] });

@@ -56,7 +56,8 @@ pub fn signed(signer: &Signer, operation: Operation, rooms: u32, count: usize) -
             Operation::List => ("GET", "/rooms".to_owned(), String::new(), String::new()),
             Operation::Create => {
                 let headers = format!(
-                    "Repeatability-Request-ID: {}\r\nRepeatability-First-Sent: {}\r\nContent-Type: application/json\r\n",
+                    "Repeatability-Request-ID: {}\r\nRepeatability-First-Sent: {}\r\n\
+                     Content-Type: application/json\r\n",
                     Uuid::new_v4(),
                     signer.date
                 );

@@ -36,7 +36,10 @@ const one = { type: 'object', properties: { roomId: { type: 'string', pattern: '
 const query = { type: 'object', properties: { nextLink: { type: 'string' } } };
 const repeatable = {
   type: 'object',
-  properties: { 'repeatability-request-id': { type: 'string', format: 'uuid' }, 'repeatability-first-sent': { type: 'string' } },
+  properties: {
+    'repeatability-request-id': { type: 'string', format: 'uuid' },
+    'repeatability-first-sent': { type: 'string' },
+  },
 };
 const wanted = {
   type: 'object',
@@ -86,10 +89,11 @@ export function app({ pool, resource, key }) {
   server.decorateRequest('rawBody', null);
   server.decorateRequest('digest', null);
   const kinds = ['application/json', 'application/merge-patch+json'];
+  const parse = server.getDefaultJsonParser('error', 'error');
   server.removeContentTypeParser('application/json');
   server.addContentTypeParser(kinds, { parseAs: 'buffer' }, (request, body, done) => {
     request.rawBody = body;
-    server.getDefaultJsonParser('error', 'error')(request, body.toString(), done);
+    parse(request, body.toString(), done);
   });
   server.addHook('preValidation', signed(key));
 
@@ -97,8 +101,10 @@ export function app({ pool, resource, key }) {
     const repeated = repeat(request);
     const { upserts } = roster(request.body.participants);
     const render = reply.getSerializationFunction(201);
-    const created = ({ id, answer }) =>
-      reply.code(201).header('location', id).header('repeatability-result', 'accepted').type('application/json').send(answer);
+    const created = ({ id, answer }) => {
+      reply.code(201).headers({ location: id, 'repeatability-result': 'accepted' });
+      return reply.type('application/json').send(answer);
+    };
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const made = newRoom(request.body, nextId());
       const answer = render(made);
@@ -109,7 +115,8 @@ export function app({ pool, resource, key }) {
         throw error;
       }
       const first = await rooms.recall(repeated.request);
-      const isSame = first?.body_digest.equals(repeated.digest) && first.first_sent.getTime() === repeated.firstSent.getTime();
+      const isSentThen = first?.first_sent.getTime() === repeated.firstSent.getTime();
+      const isSame = isSentThen && first.body_digest.equals(repeated.digest);
       if (isSame) return created({ id: first.room_id, answer: first.answer });
       if (first) throw refused(400, 'The request id came before with something else.');
     }

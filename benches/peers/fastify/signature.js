@@ -3,6 +3,7 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 
 const SCHEME = 'HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature=';
 const CLOCK_SKEW_MS = 15 * 60 * 1_000;
+const DENIED = { error: { code: 'Denied', message: 'The request is not signed with a key of the resource.' } };
 const NO_BODY = Buffer.alloc(0);
 
 export const digest = (body) => createHash('sha256').update(body).digest();
@@ -26,6 +27,6 @@ export function signed(key) {
       same(authorization.slice(SCHEME.length), mac) &&
       Math.abs(Date.parse(date) - Date.now()) <= CLOCK_SKEW_MS;
     if (isSigned) done();
-    else reply.code(401).send({ error: { code: 'Denied', message: 'The request is not signed with a key of the resource.' } });
+    else reply.code(401).send(DENIED);
   };
 }

@@ -1,5 +1,6 @@
 // The SQL, a named statement a request: what the service asks of the same tables (src/store).
-const ROOM = 'id, created_at AS "createdAt", valid_from AS "validFrom", valid_until AS "validUntil", pstn_dial_out_enabled AS "pstnDialOutEnabled"';
+const ROOM = `id, created_at AS "createdAt", valid_from AS "validFrom", valid_until AS "validUntil",
+              pstn_dial_out_enabled AS "pstnDialOutEnabled"`;
 
 const GET = { name: 'get', text: `SELECT ${ROOM} FROM rooms WHERE resource_id = $1 AND id = $2` };
 
