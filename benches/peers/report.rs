@@ -48,7 +48,7 @@ impl Report {
     /// Prints all of it.
     ///
     /// # Errors
-    /// If a figure is not to be trusted.
+    /// If a figure is not to be trusted, or a peer did not run.
     pub fn print(&self, args: &Args) -> Result<()> {
         let build = if cfg!(debug_assertions) { "without optimisation" } else { "with optimisation" };
         println!(
@@ -72,14 +72,14 @@ impl Report {
             "\nOf two figures with a plus, the second is the database's. What processes share is resident once.\n"
         );
         for kind in &args.peers {
-            let version = self.versions.get(kind).map_or("", String::as_str);
+            let version = self.versions.get(kind).map(|version| format!(" {version}")).unwrap_or_default();
             let failed = self.failures.get(kind).map(|why| format!(" n/a: {why}.")).unwrap_or_default();
-            println!("- **{} {version}**:{failed} {}", kind.name(), kind.notes());
+            println!("- **{}{version}**:{failed} {}", kind.name(), kind.notes());
         }
-        self.trust()
+        self.faults()
     }
 
-    fn trust(&self) -> Result<()> {
+    fn faults(&self) -> Result<()> {
         let mut faults: Vec<String> =
             self.failures.iter().map(|(kind, why)| format!("{}: {why}", kind.name())).collect();
         for cell in &self.cells {
@@ -90,7 +90,7 @@ impl Report {
                 _ => {}
             }
         }
-        if faults.is_empty() { Ok(()) } else { Err(format!("not to be trusted: {}", faults.join("; ")).into()) }
+        if faults.is_empty() { Ok(()) } else { Err(faults.join("; ").into()) }
     }
 }
 
