@@ -80,9 +80,9 @@ pub async fn apply_all(conn: &mut PgConnection, changes: &[Change]) -> Result<Ve
                    ON p.resource_id = given.resource_id AND p.room_id = given.room_id AND p.raw_id = given.raw_id
                GROUP BY given.place
            ), fresh AS (
-               SELECT turn.place, turn.resource_id, turn.room_id, seen.participant_count + growth.by AS size,
+               SELECT turn.*, seen.participant_count + growth.by AS size, -- null if it was overtaken
                       growth.by <= 0 OR seen.participant_count + growth.by <= seen.most AS fits
-               FROM turn JOIN seen USING (place, roster_version) JOIN growth USING (place)
+               FROM turn LEFT JOIN seen USING (place, roster_version) LEFT JOIN growth USING (place)
            ), removed AS (
                DELETE FROM participants p USING fresh JOIN given USING (place)
                WHERE fresh.fits AND given.role IS NULL
@@ -98,8 +98,7 @@ pub async fn apply_all(conn: &mut PgConnection, changes: &[Change]) -> Result<Ve
                FROM fresh
                WHERE fresh.fits AND rooms.resource_id = fresh.resource_id AND rooms.id = fresh.room_id
            )
-           SELECT turn.place AS "place!", turn.name, fresh.fits AS "fits?"
-           FROM turn LEFT JOIN fresh USING (place)"#,
+           SELECT place AS "place!", name, fits FROM fresh"#,
         &changes.iter().map(|change| change.resource.as_uuid()).collect::<Vec<_>>(),
         &changes.iter().map(|change| change.room.as_i64()).collect::<Vec<_>>(),
         &changes.iter().map(|change| i64::from(change.max)).collect::<Vec<_>>(),
