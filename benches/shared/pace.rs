@@ -22,6 +22,16 @@ pub struct Paced {
 }
 
 impl Paced {
+    /// Takes what another run measured to what this one did.
+    pub fn add(&mut self, other: Self) {
+        self.failed += other.failed;
+        for (name, millis) in other.millis {
+            let all = self.millis.entry(name).or_default();
+            all.extend(millis);
+            all.sort_by(f64::total_cmp);
+        }
+    }
+
     pub fn percentile(&self, name: &str, part: f64) -> f64 {
         let millis = self.millis.get(name).map_or(&[][..], Vec::as_slice);
         millis.get((millis.len() as f64 * part) as usize).copied().unwrap_or(f64::NAN)
@@ -69,14 +79,8 @@ pub fn pace(
         let drive = &drive;
         let threads: Vec<_> = (0..CONNECTIONS).map(|first| scope.spawn(move || drive(first))).collect();
         for thread in threads {
-            let Ok(paced) = thread.join() else {
-                all.failed += 1;
-                continue;
-            };
-            all.failed += paced.failed;
-            paced.millis.into_iter().for_each(|(name, millis)| all.millis.entry(name).or_default().extend(millis));
+            all.add(thread.join().unwrap_or(Paced { failed: 1, ..Paced::default() }));
         }
     });
-    all.millis.values_mut().for_each(|millis| millis.sort_by(f64::total_cmp));
     all
 }

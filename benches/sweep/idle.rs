@@ -1,13 +1,12 @@
 //! What a tick of the sweeper costs that finds nothing to do.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrono::TimeDelta;
 use roomkeeper::clock::Clock;
 use roomkeeper::jobs::sweeper;
 use roomkeeper::service::Context;
 use roomkeeper::store::pool;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::processes::Result;
@@ -26,22 +25,16 @@ pub async fn measure(rooms: &Rooms<'_>, what: &str) -> Result<()> {
         Ok(began.elapsed().as_secs_f64() * 1e3)
     };
     let first = tick().await?;
-    let before = told(rooms).await?;
+    let before = rooms.buffers().await?;
     let mut took = Vec::new();
     for _ in 0..TICKS {
         took.push(tick().await?);
     }
     ctx.db.close();
-    let buffers = (told(rooms).await? - before) as f64 / TICKS as f64;
+    let buffers = (rooms.buffers().await? - before) as f64 / TICKS as f64;
     took.sort_by(f64::total_cmp);
     row(what, took[TICKS / 2], "ms", None);
     row("    the first, which also connects", first, "ms", None);
     row("    buffers", buffers, "", None);
     Ok(())
-}
-
-/// Postgres tells what its processes counted after a second.
-async fn told(rooms: &Rooms<'_>) -> Result<i64> {
-    sleep(Duration::from_millis(1_500)).await;
-    rooms.buffers().await
 }

@@ -45,6 +45,10 @@ const CONNECTIONS: usize = 16;
 const MOST_PER_SECOND: usize = 16_000;
 /// How long it is measured what can be answered.
 const SATURATED: Duration = Duration::from_secs(5);
+const ROUNDS: u32 = 5;
+/// Until a service that was just started has its connections.
+const WARM_UP: Duration = Duration::from_secs(1);
+const SWEEPING: [(&str, &str); 1] = [("ROOMKEEPER_SWEEP_INTERVAL", "100ms")];
 /// So much more may the slowest hundredth take beside the sweeper.
 const CEILING: f64 = 1.5;
 
@@ -68,37 +72,75 @@ async fn measure(folder: &Path, ended: i64, each: Duration, rate: f64) -> Result
     idle::measure(&rooms, &format!("a tick with nothing due, among {ended} rooms")).await?;
     rooms.add_live(LIVE).await?;
 
-    let service = Service::start(folder, Some(&postgres.url), &[])?;
-    let rate = if rate > 0.0 { rate } else { saturated(&service).await? / 2.0 };
+    let rate =
+        if rate > 0.0 { rate } else { saturated(&Service::start(folder, Some(&postgres.url), &[])?).await? / 2.0 };
     row("gets and creates, half each", rate, "/s", None);
-    let quiet = traffic(&service, rate, each)?;
-    print("without the sweeper", &quiet, None);
-    drop(service);
-
-    let service = Service::start(folder, Some(&postgres.url), &[("ROOMKEEPER_SWEEP_INTERVAL", "1s")])?;
-    let (before, began) = (rooms.deleted().await?, Instant::now());
-    let busy = traffic(&service, rate, each)?;
-    let swept = rooms.deleted().await? - before;
-    print("beside the sweeper", &busy, Some(&quiet));
-    row("    rooms swept", swept as f64 / began.elapsed().as_secs_f64(), "/s", None);
-    let (before, began) = (rooms.deleted().await?, Instant::now());
-    tokio::time::sleep(each / 3).await;
-    let alone = (rooms.deleted().await? - before) as f64 / began.elapsed().as_secs_f64();
-    row("rooms swept by a service without traffic", alone, "/s", None);
-    row("resident, after that", service.memory_kib("VmRSS")? as f64 / 1024.0, "MiB", None);
-    drop(service);
+    let (mut quiet, mut busy) = (Measured::default(), Measured::default());
+    // In turn, so that what else the machine does slows both.
+    for _ in 0..ROUNDS {
+        quiet.round(folder, &rooms, &[], rate, each / ROUNDS).await?;
+        busy.round(folder, &rooms, &SWEEPING, rate, each / ROUNDS).await?;
+    }
+    print("without the sweeper", &quiet.paced, None);
+    print("beside the sweeper", &busy.paced, Some(&quiet.paced));
+    row("    rooms swept", busy.swept_per_second(), "/s", None);
+    row("    resident at most", busy.resident_kib as f64 / 1024.0, "MiB", None);
+    let mut alone = Measured::default();
+    alone.round(folder, &rooms, &SWEEPING, 0.0, each / 3).await?;
+    row("rooms swept by a service without traffic", alone.swept_per_second(), "/s", None);
 
     let (before, began) = (rooms.deleted().await?, Instant::now());
     let mut command = roomkeeper(&folder.join("command"));
     let status = command.arg("sweep").env("ROOMKEEPER_DATABASE_URL", &postgres.url).status()?;
     let took = began.elapsed().as_secs_f64();
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
     let left = (rooms.deleted().await? - before) as f64;
     row("rooms swept by `roomkeeper sweep`, which does not rest", left / took, "/s", None);
     row("    of them there were", left, "", None);
     idle::measure(&rooms, "a tick with nothing due, right after that").await?;
-    let failed = quiet.failed + busy.failed;
+    let failed = quiet.paced.failed + busy.paced.failed;
     if failed == 0 && status.success() { Ok(()) } else { Err(format!("not to be trusted: {failed} failed").into()) }
+}
+
+/// What a service did, over its rounds.
+#[derive(Default)]
+struct Measured {
+    paced: Paced,
+    swept: i64,
+    took: Duration,
+    resident_kib: u64,
+}
+
+impl Measured {
+    /// Starts a service, and has it answer so many requests a second, or none.
+    async fn round(
+        &mut self,
+        folder: &Path,
+        rooms: &Rooms<'_>,
+        settings: &[(&str, &str)],
+        rate: f64,
+        duration: Duration,
+    ) -> Result<()> {
+        let before = rooms.deleted().await?;
+        let service = Service::start(folder, Some(rooms.0), settings)?;
+        let began = Instant::now();
+        if rate > 0.0 {
+            let signer = Signer::new(&service)?;
+            let run = |duration| pace(service.address, rate, duration, |n| request(&signer, n));
+            self.paced.failed += run(WARM_UP).failed;
+            self.paced.add(run(duration));
+        } else {
+            tokio::time::sleep(duration).await;
+        }
+        self.took += began.elapsed();
+        self.resident_kib = self.resident_kib.max(service.memory_kib("VmRSS")?);
+        drop(service);
+        self.swept += rooms.deleted().await? - before;
+        Ok(())
+    }
+
+    fn swept_per_second(&self) -> f64 {
+        self.swept as f64 / self.took.as_secs_f64()
+    }
 }
 
 /// What the service answers at most, a second.
@@ -110,11 +152,6 @@ async fn saturated(service: &Service) -> Result<f64> {
         return Err(format!("{} requests failed, or there were too few", run.failed).into());
     }
     Ok(run.per_second())
-}
-
-fn traffic(service: &Service, rate: f64, duration: Duration) -> Result<Paced> {
-    let signer = Signer::new(service)?;
-    Ok(pace(service.address, rate, duration, |n| request(&signer, n)))
 }
 
 /// Gets and creates, in turn.

@@ -1,5 +1,7 @@
 //! Rooms that are over and rooms that are not, with three participants each, and what became of them.
 
+use std::time::Duration;
+
 use roomkeeper::store::pool;
 use sqlx::{Connection as _, PgConnection};
 
@@ -10,6 +12,8 @@ pub const FIRST_LIVE: i64 = 994_500_000_000_000_000;
 const FIRST_ENDED: i64 = 994_000_000_000_000_000;
 /// So many at once.
 const PART: i64 = 100_000;
+/// How soon Postgres has counted what connections did that have ended.
+const COUNTED: Duration = Duration::from_millis(300);
 
 /// The database, beside the service. Each use has a connection of its own: with its end, Postgres counts what it did.
 pub struct Rooms<'u>(pub &'u str);
@@ -57,14 +61,16 @@ impl Rooms<'_> {
         Ok(conn.close().await?)
     }
 
-    /// How many rooms were deleted so far. Known with a delay of a second.
+    /// How many rooms were deleted so far, by services that have ended.
     pub async fn deleted(&self) -> Result<i64> {
+        tokio::time::sleep(COUNTED).await;
         let sql = "SELECT n_tup_del FROM pg_stat_user_tables WHERE relname = 'rooms'";
         Ok(sqlx::query_scalar(sql).fetch_one(&mut self.connect().await?).await?)
     }
 
     /// How many buffers were looked at so far, of tables and of indexes.
     pub async fn buffers(&self) -> Result<i64> {
+        tokio::time::sleep(COUNTED).await;
         let sql = "SELECT sum(heap_blks_read + heap_blks_hit + coalesce(idx_blks_read + idx_blks_hit, 0))::bigint
                    FROM pg_statio_user_tables";
         Ok(sqlx::query_scalar(sql).fetch_one(&mut self.connect().await?).await?)
