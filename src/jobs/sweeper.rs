@@ -11,8 +11,9 @@ pub use crate::service::rooms::BATCH;
 use crate::service::rooms::Deleted;
 use crate::service::{self, Context, ServiceError};
 
-/// Beside requests, the sweeper rests after each batch, so many times as long as the batch took: what it takes of the
-/// database is a small part, and less when that is busy. It deletes thousands of rooms a second all the same.
+/// Beside requests, the sweeper rests after each batch, so many times as long as the batch took, with its commit: what
+/// it takes of the database and of its disk is a small part, and less when they are busy. It deletes thousands of rooms
+/// a second all the same.
 const REST: u32 = 4;
 /// The part of an interval by which replicas that started together drift apart.
 const JITTER: f64 = 0.1;

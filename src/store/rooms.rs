@@ -131,20 +131,14 @@ pub async fn delete(conn: &mut PgConnection, resource: ResourceId, room: RoomId)
 
 /// Deletes a [`BATCH`](super::sweep::BATCH) of rooms whose window ended from `from` to `end`, of every resource, the
 /// longest over first. A room that somebody holds is left to the next sweep; one that was extended meanwhile is looked
-/// at again, and kept. Full rosters may take longer than a request's statement may; and nobody waits for the disk: what
-/// is lost with the machine is deleted again.
+/// at again, and kept. Full rosters may take longer than a request's statement may.
 pub async fn delete_ended(
     conn: &mut PgConnection,
     from: DateTime<Utc>,
     end: DateTime<Utc>,
 ) -> Result<Deleted, StoreError> {
     let mut tx = conn.begin().await?;
-    sqlx::query!(
-        "SELECT set_config('statement_timeout', '60s', true) AS patience,
-                set_config('synchronous_commit', 'off', true) AS durability"
-    )
-    .fetch_one(&mut *tx)
-    .await?;
+    sqlx::query!("SET LOCAL statement_timeout = '60s'").execute(&mut *tx).await?;
     let gone = sqlx::query!(
         r#"WITH due AS (
                SELECT resource_id, id, valid_until FROM rooms

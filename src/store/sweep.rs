@@ -6,8 +6,8 @@
 
 use chrono::{DateTime, Utc};
 
-/// So many rows are deleted at once: while they are, requests have to share the machine with nothing else, and
-/// are kept waiting no longer. Both statements have it as a number.
+/// So many rows are deleted at once: few, so that requests share the machine with it for milliseconds only. Both
+/// statements have it as a number.
 pub const BATCH: u32 = 100;
 
 /// What was deleted, or would be.
