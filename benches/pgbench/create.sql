@@ -1,4 +1,4 @@
--- store/rooms.rs, insert: a room with a roster, and the answer that is remembered. Ids grow, as ours do.
+-- What store/new_rooms.rs asks for many, for one: a room with a roster, and the answer that is remembered. Ids grow, as ours do.
 \set n :n + 1
 \set room :newest + :n * :clients + :client_id
 WITH given AS MATERIALIZED (

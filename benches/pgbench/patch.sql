@@ -1,4 +1,4 @@
--- store/participants.rs, apply. Each room's turn comes once all others had theirs, with one of some groups of users.
+-- What store/participants.rs asks for many rooms, for one. Each room's turn comes once all others had theirs, with one of some groups of users.
 \set n :n + 1
 \set room :first + ((:start + :n * :clients + :client_id) * 7919) % :rooms
 \set group random(100, :last_group)

@@ -168,7 +168,9 @@ pub async fn create(
     let created = match (new_room(wanted, now, ctx.max_participants), &repeat) {
         (Ok(new), repeat) => service::rooms::create(ctx, caller.resource, &new, repeat.as_ref(), render).await?,
         // What was right when it was sent first may be refused by now: its dates have passed.
-        (Err(refused), Some(repeat)) => service::rooms::recall(ctx, caller.resource, repeat).await?.ok_or(refused)?,
+        (Err(refused), Some(repeat)) => {
+            service::rooms::recall(ctx, caller.resource, repeat, now).await?.ok_or(refused)?
+        }
         (Err(refused), None) => return Err(refused),
     };
     Ok(HttpResponse::Created()

@@ -65,7 +65,7 @@ pub fn block_on<T>(command: impl Future<Output = T>) -> T {
 /// How long requests in flight have when the service ends.
 const DRAIN_SECONDS: u64 = 30;
 /// Each has connections to the database of its own, which takes a hundred.
-const MOST_THREADS: usize = 24;
+const MOST_THREADS: usize = 16;
 /// How long a client's connection may rest: longer than the pools of the usual clients keep theirs.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 

@@ -73,6 +73,11 @@ impl RoomIds {
         Self { offset: i64::from(offset) % PER_MILLISECOND, last: AtomicI64::new(0) }
     }
 
+    /// Counts on by so many.
+    pub fn skip(&self, ids: u16) {
+        self.last.fetch_add(ids.into(), Ordering::Relaxed);
+    }
+
     /// The next id at `now`.
     pub fn next(&self, now: DateTime<Utc>) -> RoomId {
         let millis = (now.timestamp_millis() - EPOCH_MILLIS).clamp(0, LAST_MILLISECOND);

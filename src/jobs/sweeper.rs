@@ -15,6 +15,7 @@ use crate::service::{self, Context, ServiceError};
 /// it takes of the database and of its disk is a small part, and less when they are busy. It deletes thousands of rooms
 /// a second all the same.
 const REST: u32 = 4;
+const LONGEST_REST: Duration = Duration::from_secs(5);
 /// The part of an interval by which replicas that started together drift apart.
 const JITTER: f64 = 0.1;
 
@@ -50,9 +51,11 @@ async fn sweep(
     stop: &CancellationToken,
 ) -> Result<Swept, ServiceError> {
     let end = now - grace;
-    let rooms = batches(rest, stop, async |from| service::rooms::sweep(ctx, from, end).await).await?;
-    let answers = batches(rest, stop, async |from| service::rooms::sweep_answers(ctx, from, now).await).await?;
+    // Each is tried, also if another fails.
+    let rooms = batches(rest, stop, async |from| service::rooms::sweep(ctx, from, end).await).await;
+    let answers = batches(rest, stop, async |from| service::rooms::sweep_answers(ctx, from, now).await).await;
     let keys = service::keys::sweep_signing_keys(ctx, now).await?;
+    let (rooms, answers) = (rooms?, answers?);
     Ok(Swept { rooms: rooms.count, answers: answers.count, keys, behind: rooms.oldest_end.map(|oldest| end - oldest) })
 }
 
@@ -77,7 +80,7 @@ async fn batches(
             break;
         }
         if rest > 0 {
-            stop.run_until_cancelled(tokio::time::sleep(began.elapsed() * rest)).await;
+            stop.run_until_cancelled(tokio::time::sleep((began.elapsed() * rest).min(LONGEST_REST))).await;
         }
     }
     Ok(swept)

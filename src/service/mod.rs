@@ -96,8 +96,12 @@ impl Context {
 
     /// Asks for an item, in one statement with those who ask for others at the same time.
     async fn share<I: Item>(&self, batch: &Batch<I>, item: I) -> Result<I::Value, ServiceError> {
-        let asked = timeout(PATIENCE, batch.ask(item)).await;
-        Ok(asked.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))?)
+        self.within(async { Ok(batch.ask(item).await?) }).await
+    }
+
+    /// Gives up what takes longer than anybody waits.
+    async fn within<T>(&self, work: impl Future<Output = Result<T, ServiceError>>) -> Result<T, ServiceError> {
+        timeout(PATIENCE, work).await.unwrap_or(Err(ServiceError::Unavailable(None)))
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
+use rand::RngExt as _;
 use uuid::Uuid;
 
 use super::{Context, ServiceError};
@@ -69,6 +70,8 @@ pub const REMEMBERED: TimeDelta = TimeDelta::hours(24);
 const SWEEP_PATIENCE: Duration = Duration::from_secs(60);
 /// Another process may make the same id; twice in a row is next to impossible.
 pub(super) const ID_ATTEMPTS: usize = 10;
+/// Ids that are left out at most when one is taken.
+const MOST_SKIPPED: u16 = 500;
 
 /// Makes a room. `render` writes the answer, which is kept with the room if the request can come
 /// again; then the first answer is given, also when the room was changed or deleted since.
@@ -96,23 +99,29 @@ pub async fn create(
         match (ctx.share(&ctx.batches.creates, new_room).await?, repeat) {
             (Inserted::Done, _) => return Ok(Created { room: id, answer }),
             (Inserted::RequestTaken, Some(repeat)) => {
-                // It may have passed its time since: then the next attempt takes its place.
-                if let Some(created) = recall(ctx, resource, repeat).await? {
+                // As of the same instant: what passed its time since was not written over either.
+                if let Some(created) = recall(ctx, resource, repeat, new.created_at).await? {
                     return Ok(created);
                 }
             }
-            (Inserted::RequestTaken | Inserted::IdTaken | Inserted::NameTaken, _) => {}
+            // Of another process that makes as many: each of the next ones would be taken, too.
+            (Inserted::IdTaken, _) => ctx.room_ids.skip(rand::rng().random_range(0..MOST_SKIPPED)),
+            (Inserted::RequestTaken | Inserted::NameTaken, _) => {}
         }
     }
     Err(ServiceError::Unavailable(None))
 }
 
-/// The answer that was given to this create before, if it came before.
+/// The answer that was given to this create before, if it came before and is remembered at `now`.
 ///
 /// # Errors
 /// `RepeatDiffers` if what came before had another body or date.
-pub async fn recall(ctx: &Context, resource: ResourceId, repeat: &Repeat) -> Result<Option<Created>, ServiceError> {
-    let now = ctx.clock.now();
+pub async fn recall(
+    ctx: &Context,
+    resource: ResourceId,
+    repeat: &Repeat,
+    now: DateTime<Utc>,
+) -> Result<Option<Created>, ServiceError> {
     let remembered =
         ctx.run(async |conn| store::repeated_requests::find(conn, resource, repeat.request, now).await).await?;
     let Some(Remembered { first_sent, body_digest, room, answer }) = remembered else { return Ok(None) };

@@ -31,11 +31,14 @@ pub async fn change(
     }
     let (now, max) = (ctx.clock.now(), ctx.max_participants);
     let change = Change { resource, room, roster: Arc::new(change), now, max };
-    let applied = match ctx.share(&ctx.batches.changes, change.clone()).await? {
-        // A room that many change at once.
-        Applied::Overtaken => ctx.run(async |conn| store::participants::apply_in_turn(conn, &change).await).await?,
-        applied => applied,
-    };
+    let applied = ctx.within(async {
+        match ctx.share(&ctx.batches.changes, change.clone()).await? {
+            // A room that many change at once, or that is held for longer.
+            Applied::Overtaken => ctx.run(async |conn| store::participants::apply_in_turn(conn, &change).await).await,
+            applied => Ok(applied),
+        }
+    });
+    let applied = applied.await?;
     match applied {
         Applied::Done(name) => Ok(name),
         Applied::NoRoom => Err(ServiceError::RoomNotFound),

@@ -38,7 +38,7 @@ pub struct Batch<I: Item>(Arc<Shared<I>>);
 
 struct Shared<I: Item> {
     waiting: Mutex<Waiting<I>>,
-    ask: Ask<I>,
+    connect: Connect<I>,
 }
 
 struct Waiting<I: Item> {
@@ -60,8 +60,10 @@ pub struct Part<I> {
 
 /// Gives a value for each item, in their order.
 pub type Statement<I> = for<'a> fn(&'a mut PgConnection, Part<I>) -> BoxFuture<'a, Answers<I>>;
-type Ask<I> = Box<dyn Fn(Part<I>) -> BoxFuture<'static, Answers<I>> + Send + Sync>;
 type Answers<I> = Result<Vec<<I as Item>::Value>, StoreError>;
+/// Makes ready to ask: what is asked for until then is asked for, too.
+type Connect<I> = Box<dyn Fn() -> BoxFuture<'static, Result<Ask<I>, StoreError>> + Send + Sync>;
+type Ask<I> = Box<dyn FnOnce(Part<I>) -> BoxFuture<'static, Answers<I>> + Send>;
 
 /// The rows of a statement.
 const MOST: usize = 512;
@@ -76,15 +78,24 @@ impl<I: Item> Batch<I> {
     /// What is asked for with a statement, on connections of `db`; each statement is given up after `patience`.
     pub fn new(db: &Pool, patience: Duration, statement: Statement<I>) -> Self {
         let db = db.clone();
-        Self::asking(move |part| {
+        Self::connecting(move || {
             let db = db.clone();
-            Box::pin(async move { db.run(patience, of_any(move |conn| statement(conn, part.clone()))).await })
+            Box::pin(async move {
+                let taken = within(patience, db.take()).await?;
+                let ask: Ask<I> = Box::new(move |part| {
+                    let run = taken.run(of_any(move |conn| statement(conn, part.clone())));
+                    Box::pin(within(patience, run))
+                });
+                Ok(ask)
+            })
         })
     }
 
-    fn asking(ask: impl Fn(Part<I>) -> BoxFuture<'static, Answers<I>> + Send + Sync + 'static) -> Self {
+    fn connecting(
+        connect: impl Fn() -> BoxFuture<'static, Result<Ask<I>, StoreError>> + Send + Sync + 'static,
+    ) -> Self {
         let waiting = Mutex::new(Waiting { queue: VecDeque::new(), running: 0 });
-        Self(Arc::new(Shared { waiting, ask: Box::new(ask) }))
+        Self(Arc::new(Shared { waiting, connect: Box::new(connect) }))
     }
 
     /// Asks for one item, alone or with others. What fails together is asked for one by one, so that only what is bad
@@ -118,6 +129,10 @@ impl<I: Item> Batch<I> {
     }
 }
 
+async fn within<T>(patience: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    timeout(patience, work).await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
+}
+
 /// Says of a closure that it takes any connection: that is not inferred.
 fn of_any<T, F: Fn(&mut PgConnection) -> BoxFuture<'_, Result<T, StoreError>>>(operation: F) -> F {
     operation
@@ -131,20 +146,25 @@ struct Running<I: Item> {
 
 impl<I: Item> Running<I> {
     async fn run(mut self) {
-        while let Some(asked) = self.next() {
-            self.shared.answer(asked).await;
+        loop {
+            let ready = (self.shared.connect)().await;
+            let asked = self.shared.lock().next(); // nobody, if all gave up
+            match ready {
+                Ok(ask) => self.shared.answer(ask, asked).await,
+                Err(error) => asked.into_iter().for_each(|asked| asked.tell(Err(error.clone()))),
+            }
+            if self.ends() {
+                return;
+            }
         }
     }
 
-    fn next(&mut self) -> Option<Vec<Asked<I>>> {
+    /// Ends if nobody waits, while nobody can come.
+    fn ends(&mut self) -> bool {
         let mut waiting = self.shared.lock();
-        let next = waiting.next();
-        if next.is_empty() {
-            waiting.running -= 1; // while nobody can come
-            self.is_over = true;
-            return None;
-        }
-        Some(next)
+        self.is_over = waiting.queue.is_empty();
+        waiting.running -= usize::from(self.is_over);
+        self.is_over
     }
 }
 
@@ -184,37 +204,45 @@ impl<I: Item> Waiting<I> {
     }
 }
 
+impl<I: Item> Asked<I> {
+    fn tell(self, answer: Result<I::Value, StoreError>) {
+        let _ = self.told.send(answer); // it may have given up
+    }
+}
+
 impl<I: Item> Shared<I> {
-    async fn answer(&self, asked: Vec<Asked<I>>) {
+    async fn answer(&self, ask: Ask<I>, asked: Vec<Asked<I>>) {
         let (items, told): (Vec<I>, Vec<_>) = asked.into_iter().map(|Asked { item, told }| (item, told)).unzip();
-        let part = Part { range: 0..items.len(), items: items.into() };
-        match (self.ask)(part.clone()).await {
+        let whole = Part { range: 0..items.len(), items: items.into() };
+        let mut error = match ask(whole.clone()).await {
             Ok(values) => {
                 for (told, value) in told.into_iter().zip(values) {
                     let _ = told.send(Ok(value)); // it may have given up
                 }
+                return;
             }
-            Err(StoreError::Unavailable(cause)) => {
-                for told in told {
-                    let _ = told.send(Err(StoreError::Unavailable(Arc::clone(&cause))));
-                }
+            Err(error) => error,
+        };
+        let is_for_each = whole.len() > 1 && error.is_refusal();
+        if is_for_each {
+            tracing::warn!(%error, items = whole.len(), "a statement for several is refused: each is asked for alone");
+        }
+        for (place, told) in told.into_iter().enumerate() {
+            // Who gave up was told that nothing is done. When the database is gone, it is gone for all.
+            if told.is_closed() || !is_for_each || matches!(error, StoreError::Unavailable(_)) {
+                let _ = told.send(Err(error.clone()));
+                continue;
             }
-            // The database refused it, and so did nothing.
-            Err(error) => {
-                let mut known = (told.len() == 1).then_some(error);
-                for (place, told) in told.into_iter().enumerate() {
-                    let answer = match known.take() {
-                        Some(error) => Err(error),
-                        None => self.ask_one(Part { range: place..place + 1, ..part.clone() }).await,
-                    };
-                    let _ = told.send(answer);
-                }
+            let answer = self.ask_one(Part { range: place..place + 1, ..whole.clone() }).await;
+            if let Err(StoreError::Unavailable(cause)) = &answer {
+                error = StoreError::Unavailable(Arc::clone(cause));
             }
+            let _ = told.send(answer);
         }
     }
 
     async fn ask_one(&self, part: Part<I>) -> Result<I::Value, StoreError> {
-        let values = (self.ask)(part).await?;
+        let values = (self.connect)().await?(part).await?;
         values.into_iter().next().ok_or_else(|| sqlx::Error::WorkerCrashed.into())
     }
 

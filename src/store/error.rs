@@ -4,34 +4,47 @@ use std::sync::Arc;
 
 use sqlx::error::DatabaseError;
 
-#[derive(Debug, thiserror::Error)]
+/// Causes are shared by those whose statement it was.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The database can't be reached, or not now. The client may try again.
     #[error("the database can't be reached")]
-    Unavailable(#[source] Arc<sqlx::Error>), // shared by those whose statement it was
+    Unavailable(#[source] Arc<sqlx::Error>),
     /// The transaction lost against another one and may be run again.
     #[error("the transaction has to be run again")]
-    Conflict(#[source] sqlx::Error),
+    Conflict(#[source] Arc<sqlx::Error>),
     /// A fault of ours.
     #[error("the database refused")]
-    Fault(#[source] sqlx::Error),
+    Fault(#[source] Arc<sqlx::Error>),
 }
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        match &error {
+        let error = Arc::new(error);
+        match &*error {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(Arc::new(error)),
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
             sqlx::Error::Database(told) => match told.code().as_deref() {
                 Some("40001" | "40P01") => Self::Conflict(error),
-                Some(code) if is_passing(code) => Self::Unavailable(Arc::new(error)),
+                Some(code) if is_passing(code) => Self::Unavailable(error),
                 _ => Self::Fault(error),
             },
             _ => Self::Fault(error),
+        }
+    }
+}
+
+impl StoreError {
+    /// True if the database refused the statement, and so did nothing of it.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Conflict(_) => true,
+            Self::Fault(error) => matches!(**error, sqlx::Error::Database(_)),
+            Self::Unavailable(_) => false,
         }
     }
 }

@@ -67,7 +67,7 @@ impl Item for NewRoom {
 pub async fn insert_all(conn: &mut PgConnection, new: &[NewRoom]) -> Result<Vec<Inserted>, StoreError> {
     // In one order everywhere: else two statements for the same requests could wait for each other.
     let mut sorted: Vec<&NewRoom> = new.iter().collect();
-    sorted.sort_unstable_by_key(|new| remember(new).map(|remember| remember.request));
+    sorted.sort_unstable_by_key(|new| (remember(new).map(|remember| remember.request), new.resource, new.room.id));
     let participants: Vec<(&NewRoom, &Participant, i64)> = sorted.iter().flat_map(|new| roster(new)).collect();
     let done = sqlx::query_scalar!(
         r#"WITH asked AS MATERIALIZED (

@@ -15,7 +15,7 @@ use crate::domain::room_id::RoomId;
 use crate::domain::room_name::RoomName;
 use crate::domain::roster::{Participant, RosterChange};
 
-/// A change of a room's roster.
+/// A change of a room's roster, which names somebody.
 #[derive(Debug, Clone)]
 pub struct Change {
     pub resource: ResourceId,
@@ -35,8 +35,8 @@ pub enum Applied {
     NoRoom,
     /// The roster would hold more than it may; nothing was changed.
     TooMany,
-    /// Another change came between the statement's view of the roster and its turn; nothing was
-    /// changed. [`apply_in_turn`] does not get this.
+    /// Somebody holds the room, or another change came between the statement's view of the roster and its turn;
+    /// nothing was changed. [`apply_in_turn`] does not get this.
     Overtaken,
 }
 
@@ -53,9 +53,9 @@ impl Item for Change {
 }
 
 /// Makes changes of several rooms in one statement: each whole, or not at all. The statement sees the rosters as they
-/// were when it began, and waits for its turn on the rooms' rows only then. So it goes on only with those whose
-/// `roster_version` is still the one it saw: then what it saw is what there is, and the size can be known before
-/// anything is written. A roster beyond the limit (which was lowered) may shrink.
+/// were when it began, and takes the rooms' rows only then. So it goes on only with those that nobody holds, so that it
+/// waits for none, and whose `roster_version` is still the one it saw: then what it saw is what there is, and the size
+/// can be known before anything is written. A roster beyond the limit (which was lowered) may shrink.
 pub async fn apply_all(conn: &mut PgConnection, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
     let given: Vec<Given<'_>> = changes.iter().zip(1..).flat_map(|(change, place)| given(change, place)).collect();
     let told = sqlx::query!(
@@ -71,8 +71,7 @@ pub async fn apply_all(conn: &mut PgConnection, changes: &[Change]) -> Result<Ve
            ), turn AS (
                SELECT asked.place, asked.resource_id, asked.room_id, r.roster_version, r.name
                FROM asked JOIN rooms r ON r.resource_id = asked.resource_id AND r.id = asked.room_id
-               ORDER BY r.resource_id, r.id -- else two statements could wait for each other
-               FOR UPDATE OF r
+               FOR UPDATE OF r SKIP LOCKED
            ), growth AS (
                SELECT given.place, count(*) FILTER (WHERE given.role IS NOT NULL AND p.raw_id IS NULL)
                     - count(*) FILTER (WHERE given.role IS NULL AND p.raw_id IS NOT NULL) AS by
@@ -80,9 +79,11 @@ pub async fn apply_all(conn: &mut PgConnection, changes: &[Change]) -> Result<Ve
                    ON p.resource_id = given.resource_id AND p.room_id = given.room_id AND p.raw_id = given.raw_id
                GROUP BY given.place
            ), fresh AS (
-               SELECT turn.*, seen.participant_count + growth.by AS size, -- null if it was overtaken
-                      growth.by <= 0 OR seen.participant_count + growth.by <= seen.most AS fits
-               FROM turn LEFT JOIN seen USING (place, roster_version) LEFT JOIN growth USING (place)
+               SELECT seen.place, turn.resource_id, turn.room_id, turn.name, seen.participant_count + growth.by AS size,
+                      CASE WHEN turn.place IS NOT NULL
+                           THEN growth.by <= 0 OR seen.participant_count + growth.by <= seen.most END AS fits
+               FROM seen LEFT JOIN turn ON turn.place = seen.place AND turn.roster_version = seen.roster_version
+               JOIN growth ON growth.place = seen.place
            ), removed AS (
                DELETE FROM participants p USING fresh JOIN given USING (place)
                WHERE fresh.fits AND given.role IS NULL

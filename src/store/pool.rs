@@ -17,8 +17,8 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The most connections of one process.
 const CONNECTIONS: usize = 20;
-/// The fewest of a thread that has some of its own.
-const FEWEST: usize = 2;
+/// The fewest of a thread that has some of its own: what is held up by somebody's lock leaves some to the others.
+const FEWEST: usize = 4;
 /// A connection that rested longer is asked whether it still lives, before a request is sent on it.
 const RESTED: Duration = Duration::from_secs(1);
 /// How long its answer may take. Then another connection is tried, within the same wait.
@@ -78,8 +78,14 @@ impl managed::Manager for Connections {
 
 /// The pool that the service works with. It connects when it is first asked to.
 pub fn pool(options: Options) -> Pool {
-    // One plan for each statement: that of a statement for many would be made anew each time, by their number.
-    let settings = [("statement_timeout", STATEMENT_TIMEOUT), ("plan_cache_mode", "force_generic_plan")];
+    let settings = [
+        ("statement_timeout", STATEMENT_TIMEOUT),
+        // One plan for each statement: that of a statement for many would be made anew each time, by their number.
+        ("plan_cache_mode", "force_generic_plan"),
+        // It is made once, maybe while the tables are empty, when to read them whole seems cheapest.
+        ("enable_seqscan", "off"),
+        ("jit", "off"), // nor does what it costs then to read one whole make it worth compiling
+    ];
     let options = options.application_name("roomkeeper").options(settings);
     let own = connections(&options, CONNECTIONS);
     Pool { all: Arc::new(Mutex::new(vec![own.clone()])), own, options: Arc::new(options) }
@@ -157,20 +163,8 @@ impl Pool {
         patience: Duration,
         operation: impl AsyncFn(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let attempts = async {
-            let mut taken = self.take().await?;
-            let mut done = operation(taken.conn()?).await;
-            for _ in 1..ATTEMPTS {
-                let Err(StoreError::Conflict(error)) = &done else { break };
-                tracing::debug!(%error, "running it again");
-                done = operation(taken.conn()?).await;
-            }
-            if done.is_ok() {
-                taken.give_back();
-            }
-            done
-        };
-        timeout(patience, attempts).await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
+        let done = timeout(patience, async { self.take().await?.run(operation).await }).await;
+        done.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
     }
 }
 
@@ -179,6 +173,23 @@ impl Taken {
     pub fn conn(&mut self) -> Result<&mut PgConnection, StoreError> {
         // It is there until it is given back, which takes it away.
         self.0.as_deref_mut().ok_or_else(|| sqlx::Error::PoolClosed.into())
+    }
+
+    /// Runs `operation`, again if it lost against another transaction, and gives the connection back.
+    pub async fn run<T>(
+        mut self,
+        operation: impl AsyncFn(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut done = operation(self.conn()?).await;
+        for _ in 1..ATTEMPTS {
+            let Err(StoreError::Conflict(error)) = &done else { break };
+            tracing::debug!(%error, "running it again");
+            done = operation(self.conn()?).await;
+        }
+        if done.is_ok() {
+            self.give_back();
+        }
+        done
     }
 
     /// Returns it for others to use.

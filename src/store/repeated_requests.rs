@@ -1,4 +1,4 @@
-//! Remembered answers as rows (acs-rooms.md, section 3). They are written by `rooms::insert`, together with the room.
+//! Remembered answers as rows (acs-rooms.md, section 3). They are written by `new_rooms::insert_all`, together with the room.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;

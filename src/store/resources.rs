@@ -22,7 +22,7 @@ pub async fn ensure(
     )
     .execute(&mut *conn)
     .await?;
-    find(conn, name).await?.ok_or_else(|| StoreError::Fault(sqlx::Error::RowNotFound))
+    find(conn, name).await?.ok_or_else(|| sqlx::Error::RowNotFound.into())
 }
 
 /// Sets whether a resource has live rooms that no backend made.

@@ -155,25 +155,30 @@ async fn of_changes_that_share_a_statement_only_the_bad_ones_fail() {
 #[tokio::test]
 async fn a_change_that_waits_for_its_room_holds_up_no_other_room() {
     let app = TestApp::start().await;
-    let held = app.room(json!({})).await;
-    let free = join_all((0..10).map(|_| app.room(json!({})))).await;
-    let add = async |room: &String| {
-        app.patch(&format!("/rooms/{room}/participants"), json!({ "participants": { ANN: {} } })).await.status
+    let held = app.room_with(json!({ ANN: {} })).await;
+    let free = join_all((0..10).map(|_| app.room_with(json!({ ANN: {} })))).await;
+    let remove = async |room: &String| {
+        app.patch(&format!("/rooms/{room}/participants"), json!({ "participants": { ANN: null } })).await.status
     };
     let mut holder = app.db.begin().await.unwrap();
     sqlx::query("SELECT FROM rooms WHERE id::text = $1 FOR UPDATE").bind(&held).execute(&mut *holder).await.unwrap();
 
     let others = async {
+        let answers = join_all(free.iter().map(remove)).await;
+        // Who holds the room changes its roster, too.
         while waiting(&app.db).await == 0 {}
-        // More than there are threads, so that some come behind the one that waits.
-        let answers = join_all(free.iter().map(add)).await;
+        sqlx::query("UPDATE rooms SET roster_version = roster_version + 1 WHERE id::text = $1")
+            .bind(&held)
+            .execute(&mut *holder)
+            .await
+            .unwrap();
         holder.commit().await.unwrap();
         answers
     };
-    let (waited, others) = join(add(&held), others).await;
+    let (waited, others) = join(remove(&held), others).await;
 
     assert_eq!(others, [StatusCode::OK; 10]);
-    assert_eq!(waited, StatusCode::OK);
+    assert_eq!((waited, app.roster(&held).await), (StatusCode::OK, vec![]));
 }
 
 #[tokio::test]

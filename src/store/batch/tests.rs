@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::iter;
 
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, join, join_all};
+use futures_util::future::{self, BoxFuture, join, join_all};
 use rstest::rstest;
 use tokio::sync::Semaphore;
 
@@ -43,7 +43,12 @@ impl Doubler {
     fn new(lets: usize) -> (Self, Batch<Number>) {
         let doubler = Self { asked: Arc::default(), lets: Arc::new(Semaphore::new(lets)) };
         let asked = doubler.clone();
-        (doubler, Batch::asking(move |part| asked.clone().double(part)))
+        let connect = move || {
+            let asked = asked.clone();
+            let ask: Ask<Number> = Box::new(move |part| asked.double(part));
+            future::ready(Ok(ask)).boxed()
+        };
+        (doubler, Batch::connecting(connect))
     }
 
     fn double(self, part: Part<Number>) -> BoxFuture<'static, Result<Vec<u32>, StoreError>> {
@@ -52,7 +57,7 @@ impl Doubler {
         let doubled = async move {
             self.lets.acquire().await.unwrap().forget();
             if numbers.contains(&BAD) {
-                return Err(StoreError::Fault(sqlx::Error::RowNotFound));
+                return Err(StoreError::Conflict(Arc::new(sqlx::Error::RowNotFound)));
             }
             if numbers.contains(&UNKNOWN) {
                 return Err(sqlx::Error::WorkerCrashed.into());
