@@ -13,7 +13,7 @@ use crate::auth::client_token::{self, ClientToken, Holder};
 use crate::auth::keys::Keys;
 use crate::domain::resource::ResourceId;
 use crate::http::State;
-use crate::realtime::{Identity, Owner};
+use crate::realtime::{Identity, LONGEST_CLIENT_ID, Owner};
 use crate::service::{self, ServiceError};
 
 /// What a client shows.
@@ -107,7 +107,10 @@ async fn of_token(state: &State, token: ClientToken) -> Result<Credential, Denie
             let client = match client_id {
                 None => For::Nobody,
                 Some(id) if id == "*" => For::Anyone,
-                Some(id) => For::Client(id),
+                Some(id) => {
+                    check_client_id(&id).map_err(Denied::Refused)?;
+                    For::Client(id)
+                }
             };
             let capability = capability.map_or(Ok(Capability::all()), |text| Capability::read(&text));
             Ok(credential(client, capability.map_err(Denied::Refused)?, claims))
@@ -126,6 +129,15 @@ async fn of_token(state: &State, token: ClientToken) -> Result<Credential, Denie
             Ok(Credential { issued_at: Some(issued_at), ..credential })
         }
     }
+}
+
+/// Refuses a client's id that is too long, or that the database has no text for.
+pub fn check_client_id(id: &str) -> Result<(), ErrorInfo> {
+    if id.len() <= LONGEST_CLIENT_ID && !id.contains('\0') {
+        return Ok(());
+    }
+    let told = format!("a client id has at most {LONGEST_CLIENT_ID} bytes, and none of them is zero");
+    Err(ErrorInfo::new(40012, 400, told))
 }
 
 impl Credential {
