@@ -151,7 +151,7 @@ impl<I: Item> Running<I> {
             let asked = self.shared.lock().next(); // nobody, if all gave up
             match ready {
                 Ok(ask) => self.shared.answer(ask, asked).await,
-                Err(error) => asked.into_iter().for_each(|asked| asked.tell(Err(error.clone()))),
+                Err(error) => asked.into_iter().for_each(|asked| drop(asked.told.send(Err(error.clone())))),
             }
             if self.ends() {
                 return;
@@ -201,12 +201,6 @@ impl<I: Item> Waiting<I> {
         left.append(&mut self.queue);
         self.queue = left;
         next
-    }
-}
-
-impl<I: Item> Asked<I> {
-    fn tell(self, answer: Result<I::Value, StoreError>) {
-        let _ = self.told.send(answer); // it may have given up
     }
 }
 
