@@ -11,10 +11,10 @@ pub use crate::service::rooms::BATCH;
 use crate::service::rooms::Deleted;
 use crate::service::{self, Context, ServiceError};
 
-/// Beside requests, the sweeper rests after each batch, so many times as long as the batch took, with its commit: what
-/// it takes of the database and of its disk is a small part, and less when they are busy. It deletes thousands of rooms
-/// a second all the same.
-const REST: u32 = 4;
+/// Beside requests, the sweeper rests after each batch, so many times as long as the batch took: what it takes of the
+/// database is a twentieth, and less when that is busy. With a fifth, a create took 1.4 times as long beside it, now 1.1
+/// (docs/benchmarks-more.md). It deletes hundreds of rooms a second all the same, tens of millions a day.
+const REST: u32 = 19;
 const LONGEST_REST: Duration = Duration::from_secs(5);
 /// The part of an interval by which replicas that started together drift apart.
 const JITTER: f64 = 0.1;
