@@ -32,7 +32,7 @@ pub async fn change(
     let (now, max) = (ctx.clock.now(), ctx.max_participants);
     let change = Change { resource, room, roster: Arc::new(change), now, max };
     let applied = ctx.within(async {
-        match ctx.share(&ctx.batches.changes, change.clone()).await? {
+        match ctx.batches.changes.ask(change.clone()).await? {
             // A room that many change at once, or that is held for longer.
             Applied::Overtaken => ctx.run(async |conn| store::participants::apply_in_turn(conn, &change).await).await,
             applied => Ok(applied),

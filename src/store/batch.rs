@@ -245,6 +245,11 @@ impl<I: Item> Shared<I> {
     }
 }
 
+/// The index of what a row is for, which says its place among those asked for, from 1.
+pub(super) fn index(place: i64) -> Option<usize> {
+    usize::try_from(place - 1).ok()
+}
+
 impl<I> Deref for Part<I> {
     type Target = [I];
 

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
-use super::batch::Item;
+use super::batch::{Item, index};
 use crate::domain::door::Door;
 use crate::domain::resource::ResourceId;
 use crate::domain::role::Role;
@@ -34,7 +34,7 @@ struct DoorRow {
 }
 
 /// Who wants to enter which room, by its id or its name.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Asked<R> {
     pub resource: ResourceId,
     pub room: R,
@@ -108,7 +108,7 @@ pub async fn find_each(conn: &mut PgConnection, asked: &[Asked<RoomId>]) -> Resu
     .await?;
     let mut doors = vec![None; asked.len()];
     for row in rows {
-        if let Some(place) = place(row.place).and_then(|place| doors.get_mut(place)) {
+        if let Some(place) = index(row.place).and_then(|at| doors.get_mut(at)) {
             *place = door(vec![row]);
         }
     }
@@ -140,15 +140,11 @@ pub async fn find_each_by_name(conn: &mut PgConnection, asked: &[Asked<Arc<str>>
     .await?;
     let mut found = vec![Named { door: None, is_open: false }; asked.len()];
     for row in rows {
-        if let Some(place) = place(row.place).and_then(|place| found.get_mut(place)) {
+        if let Some(place) = index(row.place).and_then(|at| found.get_mut(at)) {
             *place = Named { is_open: row.named_rooms, door: door(vec![row]) };
         }
     }
     Ok(found)
-}
-
-fn place(of: i64) -> Option<usize> {
-    usize::try_from(of - 1).ok()
 }
 
 fn door(rows: Vec<DoorRow>) -> Option<Door> {
@@ -188,7 +184,7 @@ pub async fn named(
     )
     .fetch_all(conn)
     .await?;
-    let room = |of: i64| rooms.get(place(of)?).cloned();
+    let room = |of: i64| rooms.get(index(of)?).cloned();
     Ok(rows.into_iter().filter_map(|row| Some((room(row.place)?, row.id.map(RoomId::from_i64)))).collect())
 }
 

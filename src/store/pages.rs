@@ -85,8 +85,8 @@ async fn find_each(conn: &mut PgConnection, pages: &[Page]) -> Result<Vec<Arc<[R
     .fetch_all(conn)
     .await?;
     let mut found: Vec<Vec<Room>> = pages.iter().map(|_| Vec::new()).collect();
-    for (place, room) in rows.into_iter().map(PlacedRow::room) {
-        if let Some(page) = found.get_mut(place) {
+    for (at, room) in rows.into_iter().map(PlacedRow::room) {
+        if let Some(page) = at.and_then(|at| found.get_mut(at)) {
             page.push(room);
         }
     }

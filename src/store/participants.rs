@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection};
 
 use super::StoreError;
-use super::batch::Item;
+use super::batch::{Item, index};
 use crate::domain::raw_id::RawId;
 use crate::domain::resource::ResourceId;
 use crate::domain::role::Role;
@@ -114,9 +114,8 @@ pub async fn apply_all(conn: &mut PgConnection, changes: &[Change]) -> Result<Ve
     .await?;
     let mut applied = vec![Applied::NoRoom; changes.len()];
     for row in told {
-        let place = usize::try_from(row.place - 1).ok().and_then(|place| applied.get_mut(place));
-        if let Some(place) = place {
-            *place = match row.fits {
+        if let Some(applied) = index(row.place).and_then(|at| applied.get_mut(at)) {
+            *applied = match row.fits {
                 None => Applied::Overtaken,
                 Some(false) => Applied::TooMany,
                 Some(true) => Applied::Done(row.name.as_deref().map(RoomName::from_stored)),

@@ -5,7 +5,7 @@ use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use super::StoreError;
-use super::batch::Item;
+use super::batch::{Item, index};
 use super::sweep::Deleted;
 use crate::domain::resource::ResourceId;
 use crate::domain::room::{Room, RoomChange};
@@ -35,11 +35,11 @@ pub(super) struct PlacedRow {
 }
 
 impl PlacedRow {
-    /// The room, with its place from 0.
-    pub fn room(self) -> (usize, Room) {
+    /// The room, with the index of what it is for.
+    pub fn room(self) -> (Option<usize>, Room) {
         let Self { place, id, name, created_at, valid_from, valid_until, pstn_dial_out_enabled } = self;
         let row = RoomRow { id, name, created_at, valid_from, valid_until, pstn_dial_out_enabled };
-        (usize::try_from(place - 1).unwrap_or(usize::MAX), row.into())
+        (index(place), row.into())
     }
 }
 
@@ -82,8 +82,8 @@ pub async fn find_all(conn: &mut PgConnection, asked: &[Find]) -> Result<Vec<Opt
     .fetch_all(conn)
     .await?;
     let mut found = vec![None; asked.len()];
-    for (place, room) in rows.into_iter().map(PlacedRow::room) {
-        if let Some(found) = found.get_mut(place) {
+    for (at, room) in rows.into_iter().map(PlacedRow::room) {
+        if let Some(found) = at.and_then(|at| found.get_mut(at)) {
             *found = Some(room);
         }
     }
