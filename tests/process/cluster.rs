@@ -306,3 +306,20 @@ async fn the_cluster_alone_can_be_run_for_a_shell() {
     assert_eq!(postgres.stop().status.code(), Some(0));
     assert_eq!(data_dir.postmaster(), None);
 }
+
+#[tokio::test]
+async fn the_cluster_keeps_more_in_memory_than_postgres_would_where_there_is_more() {
+    let data_dir = DataDir::new();
+    let postgres = Service::spawn(command(data_dir.path(), &["postgres"]));
+    let options = roomkeeper::store::pool::options_from_url(postgres.announcement.trim()).unwrap();
+    let mut conn = PgConnection::connect_with(&options).await.unwrap();
+    let sizes = "SELECT setting::bigint / 128, boot_val::bigint / 128 FROM pg_settings WHERE name = 'shared_buffers'";
+
+    let (mib, default): (i64, i64) = sqlx::query_as(sizes).fetch_one(&mut conn).await.unwrap();
+
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap();
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap();
+    let total_mib = total.trim().trim_end_matches(" kB").parse::<i64>().unwrap() / 1024;
+    assert!(mib > default && mib <= (total_mib / 8).max(default), "{mib} of {total_mib}, {default} by default");
+    postgres.stop();
+}

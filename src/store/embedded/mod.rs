@@ -2,6 +2,7 @@
 
 mod folder;
 mod keeper;
+mod memory;
 mod programs;
 
 use std::os::unix::net::UnixStream;
@@ -153,7 +154,8 @@ impl Cluster {
             return Ok(());
         }
         rotate(&self.folder.log())?;
-        let mut options = format!("-k '{}' -c listen_addresses=''", quoted(&self.folder.run()));
+        let (run, buffers) = (quoted(&self.folder.run()), memory::shared_buffers());
+        let mut options = format!("-k '{run}' -c listen_addresses='' -c shared_buffers={buffers}MB");
         for setting in SERVER_SETTINGS.iter().chain(if self.durable { &[][..] } else { NOT_DURABLE }) {
             options.push_str(" -c ");
             options.push_str(setting);
@@ -185,11 +187,11 @@ fn connect_options(run: &Path, database: &str) -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass().socket(run).username(SUPERUSER).database(database)
 }
 
-/// What differs from Postgres' own defaults, and why: small containers have little shared memory;
-/// checkpoints are no news to the owner of a laptop.
-const SERVER_SETTINGS: &[&str] =
-    &["shared_buffers=128MB", "max_connections=100", "log_checkpoints=off", "timezone=UTC"];
-const NOT_DURABLE: &[&str] = &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=400"];
+/// What differs from Postgres' own defaults, and why: checkpoints are no news to the owner of a laptop.
+const SERVER_SETTINGS: &[&str] = &["max_connections=100", "log_checkpoints=off", "timezone=UTC"];
+/// Few buffers, as dropping a database looks at all of them.
+const NOT_DURABLE: &[&str] =
+    &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=400", "shared_buffers=128MB"];
 
 /// Makes the cluster aside and renames it: one that was killed on the way is never taken for whole.
 fn init(folder: &Folder, programs: &Programs, owner: &Owner, durable: bool) -> Result<(), EmbeddedError> {
