@@ -13,31 +13,40 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
+use crate::args::Args;
 use crate::load::{Answers, Run, connect};
 use crate::measure;
 use crate::operation::Operation;
 use crate::processes::Result;
 use crate::requests;
 use crate::setup::Setup;
+use crate::spread::median;
 
-/// An operation at half of its rate.
+/// An operation at half of its rate: the medians of the runs, in microseconds.
 pub struct Half {
     pub operation: Operation,
     pub connections: usize,
     pub per_second: f64,
-    pub run: Run,
+    pub p50: f64,
+    pub p99: f64,
+    pub trouble: Option<String>,
 }
 
 pub const OPERATIONS: [Operation; 2] = [Operation::Get, Operation::Create3];
 
-pub async fn measure(setup: &mut Setup, saturated: &measure::Cell, duration: Duration) -> Result<Half> {
+pub async fn measure(setup: &mut Setup, args: &Args, saturated: &measure::Cell) -> Result<Half> {
     let &measure::Cell { operation, connections, .. } = saturated;
     let per_second = saturated.service.median / 2.0;
-    let count = (per_second * duration.as_secs_f64()) as usize;
-    setup.prepare(operation, 0).await?;
-    let requests = requests::signed(&setup.service, &setup.rooms, &setup.page, operation, count, 0)?;
-    let run = at_rate(setup.service.address, &requests, connections, per_second).await?;
-    Ok(Half { operation, connections, per_second, run })
+    let count = (per_second * args.duration().as_secs_f64()) as usize;
+    let mut runs = Vec::new();
+    for _ in 0..args.repeats {
+        setup.prepare(operation, 0).await?;
+        let requests = requests::signed(&setup.service, &setup.rooms, &setup.page, operation, count, 0)?;
+        runs.push(at_rate(setup.service.address, &requests, connections, per_second).await?);
+    }
+    let each = |part| median(&runs.iter().map(|run| run.percentile(part)).collect::<Vec<_>>());
+    let trouble = runs.iter().find_map(Run::trouble);
+    Ok(Half { operation, connections, per_second, p50: each(0.5), p99: each(0.99), trouble })
 }
 
 /// Sends each request once, all the same time apart, on the connections that are free. How long it took is counted from

@@ -47,10 +47,8 @@ fn main() -> Result<()> {
     let args = Args::read();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ready = starts::starts(setup::folder()?.path(), 5)?;
-    let (mut sizes, mut troubles) = (Vec::new(), Vec::new());
-    for rooms in &args.rooms {
-        sizes.push(runtime.block_on(size(&args, *rooms, &mut troubles))?);
-    }
+    let mut troubles = Vec::new();
+    let sizes = runtime.block_on(measure_all(&args, &mut troubles))?;
     let document = document::document(&args, ready, &sizes)?;
     print!("{document}");
     if !troubles.is_empty() {
@@ -62,33 +60,52 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Measures all that is asked for with so many rooms.
-async fn size(args: &Args, rooms: i64, troubles: &mut Vec<String>) -> Result<Size> {
-    eprintln!("{rooms} rooms: filling in");
-    let mut setup = Setup::start(rooms).await?;
-    let (mut cells, mut alone, mut half) = (Vec::new(), Vec::new(), Vec::new());
+/// Measures all that is asked for. What is asked of few rooms is asked of many right after: so they are compared while
+/// the machine is as quick.
+async fn measure_all(args: &Args, troubles: &mut Vec<String>) -> Result<Vec<Size>> {
+    let mut setups = Vec::new();
+    for rooms in &args.rooms {
+        eprintln!("{rooms} rooms: filling in");
+        setups.push(Setup::start(*rooms).await?);
+    }
+    let mut sizes: Vec<Size> = setups.iter().map(Size::new).collect();
     for operation in args.operations() {
         for connections in &args.connections {
-            let cell = measure::measure(&mut setup, args, operation, usize::from(*connections)).await?;
-            let (name, rate, ratio) = (operation.name(), cell.service.median, cell.ratio());
-            eprintln!("{rooms} rooms, {connections} connections, {name}: {rate:.0} a second, ratio {ratio:.2}");
-            troubles.extend(cell.trouble.as_ref().map(|why| format!("{name}: {why}")));
-            cells.push(cell);
+            for (setup, size) in setups.iter_mut().zip(&mut sizes) {
+                let cell = measure::measure(setup, args, operation, usize::from(*connections)).await?;
+                let (rooms, name, rate, ratio) = (size.rooms, operation.name(), cell.service.median, cell.ratio());
+                eprintln!("{rooms} rooms, {connections} connections, {name}: {rate:.0} a second, ratio {ratio:.2}");
+                troubles.extend(cell.trouble.as_ref().map(|why| format!("{name}: {why}")));
+                size.cells.push(cell);
+            }
         }
     }
+    for (setup, size) in setups.iter_mut().zip(&mut sizes) {
+        measure_one_and_half(setup, args, size, troubles).await?;
+        size.resident_after = setup.service.memory_kib("VmRSS")?;
+    }
+    Ok(sizes)
+}
+
+/// Measures requests that come alone, and those at half of the rate.
+async fn measure_one_and_half(
+    setup: &mut Setup,
+    args: &Args,
+    size: &mut Size,
+    troubles: &mut Vec<String>,
+) -> Result<()> {
     for operation in alone::OPERATIONS.into_iter().filter(|operation| args.wants(*operation)) {
-        let measured = alone::measure(&mut setup, args, operation).await?;
+        let measured = alone::measure(setup, args, operation).await?;
         troubles.extend(measured.trouble.as_ref().map(|why| format!("{} alone: {why}", operation.name())));
-        alone.push(measured);
+        size.alone.push(measured);
     }
     // The last is that of the most connections.
-    let most = |of: Operation| cells.iter().rfind(|cell| cell.operation == of && cell.trouble.is_none());
+    let most = |of: Operation| size.cells.iter().rfind(|cell| cell.operation == of && cell.trouble.is_none());
     for saturated in half::OPERATIONS.into_iter().filter_map(most) {
-        let measured = half::measure(&mut setup, saturated, args.duration()).await?;
+        let measured = half::measure(setup, args, saturated).await?;
         let name = measured.operation.name();
-        troubles.extend(measured.run.trouble().map(|why| format!("{name} at half of the rate: {why}")));
-        half.push(measured);
+        troubles.extend(measured.trouble.as_ref().map(|why| format!("{name} at half of the rate: {why}")));
+        size.half.push(measured);
     }
-    let (resident_idle, resident_after) = (setup.idle, setup.service.memory_kib("VmRSS")?);
-    Ok(Size { rooms, cells, alone, half, resident_idle, resident_after })
+    Ok(())
 }

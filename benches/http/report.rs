@@ -5,6 +5,7 @@ use crate::goals;
 use crate::half::Half;
 use crate::measure::Cell;
 use crate::operation::Operation;
+use crate::setup::Setup;
 use crate::spread::{Spread, median};
 
 /// All that was measured with so many rooms.
@@ -19,6 +20,12 @@ pub struct Size {
 }
 
 impl Size {
+    /// Of what is measured nothing yet.
+    pub fn new(setup: &Setup) -> Self {
+        let (rooms, resident_idle) = (setup.rooms.count, setup.idle);
+        Self { rooms, cells: Vec::new(), alone: Vec::new(), half: Vec::new(), resident_idle, resident_after: 0 }
+    }
+
     /// The sections of one number of rooms.
     pub fn sections(&self) -> String {
         let mut connections: Vec<usize> = self.cells.iter().map(|cell| cell.connections).collect();
@@ -75,8 +82,8 @@ impl Size {
                 half.operation.name().to_owned(),
                 half.connections.to_string(),
                 thousands(half.per_second),
-                format!("{:.2}", half.run.percentile(0.50) / 1_000.0),
-                format!("{:.2}", half.run.percentile(0.99) / 1_000.0),
+                format!("{:.2}", half.p50 / 1_000.0),
+                format!("{:.2}", half.p99 / 1_000.0),
             ]
         });
         section("At half of the rate", &["Operation", "Connections", "Sent a second", "p50 ms", "p99 ms"], rows)
