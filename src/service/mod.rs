@@ -96,7 +96,7 @@ impl Context {
 
     /// Asks for an item, in one statement with those who ask for others at the same time.
     async fn share<I: Item>(&self, batch: &Batch<I>, item: I) -> Result<I::Value, ServiceError> {
-        self.within(async { Ok(batch.ask(item).await?) }).await
+        Ok(batch.ask(item).await?)
     }
 
     /// Gives up what takes longer than anybody waits.

@@ -2,14 +2,16 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::iter;
 use std::ops::{Deref, Range};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::StoreError;
 use super::pool::Pool;
@@ -33,12 +35,16 @@ pub trait Item: Send + Sync + 'static {
 /// What is asked for while a statement runs is asked for together by the next one. Who comes alone goes at once. A
 /// statement begins after all that it is for was asked for: so each sees what was acknowledged before it was sent.
 ///
-/// Statements run in a task of their own: who gives up takes nothing from those whose statement is the same.
+/// Statements run in a task of their own: who gives up takes nothing from those whose statement is the same. That task
+/// also has the only timer: one for each who waits would cost a call of the system, as tokio is told anew of each that
+/// is due before all others.
 pub struct Batch<I: Item>(Arc<Shared<I>>);
 
 struct Shared<I: Item> {
     waiting: Mutex<Waiting<I>>,
     connect: Connect<I>,
+    /// Who waited so long is told that the database is not available; a statement is given up then.
+    patience: Duration,
 }
 
 struct Waiting<I: Item> {
@@ -49,7 +55,13 @@ struct Waiting<I: Item> {
 
 struct Asked<I: Item> {
     item: I,
-    told: oneshot::Sender<Result<I::Value, StoreError>>,
+    asker: Asker<I>,
+}
+
+/// Who asked, and since when it waits.
+struct Asker<I: Item> {
+    answer: Option<oneshot::Sender<Answer<I>>>,
+    since: Instant,
 }
 
 /// What one statement is for.
@@ -61,6 +73,7 @@ pub struct Part<I> {
 /// Gives a value for each item, in their order.
 pub type Statement<I> = for<'a> fn(&'a mut PgConnection, Part<I>) -> BoxFuture<'a, Answers<I>>;
 type Answers<I> = Result<Vec<<I as Item>::Value>, StoreError>;
+type Answer<I> = Result<<I as Item>::Value, StoreError>;
 /// Makes ready to ask: what is asked for until then is asked for, too.
 type Connect<I> = Box<dyn Fn() -> BoxFuture<'static, Result<Ask<I>, StoreError>> + Send + Sync>;
 type Ask<I> = Box<dyn FnOnce(Part<I>) -> BoxFuture<'static, Answers<I>> + Send>;
@@ -69,68 +82,44 @@ type Ask<I> = Box<dyn FnOnce(Part<I>) -> BoxFuture<'static, Answers<I>> + Send>;
 const MOST: usize = 512;
 /// The items of one.
 const MOST_ITEMS: usize = 128;
-/// Who waited so long waits for a statement that is held up, by a lock or by its connection: the next one runs beside it.
+/// A statement that takes so long is held up, by a lock or by its connection: the next one runs beside it. So often it
+/// is looked, too, whose patience is over.
 const SLOW: Duration = Duration::from_millis(100);
 /// So many run then at most.
 const AT_ONCE: usize = 4;
 
 impl<I: Item> Batch<I> {
-    /// What is asked for with a statement, on connections of `db`; each statement is given up after `patience`.
+    /// What is asked for with a statement, on connections of `db`. Nobody waits for longer than `patience`, or hardly.
     pub fn new(db: &Pool, patience: Duration, statement: Statement<I>) -> Self {
         let db = db.clone();
-        Self::connecting(move || {
+        Self::connecting(patience, move || {
             let db = db.clone();
             Box::pin(async move {
-                let taken = within(patience, db.take()).await?;
-                let ask: Ask<I> = Box::new(move |part| {
-                    let run = taken.run(of_any(move |conn| statement(conn, part.clone())));
-                    Box::pin(within(patience, run))
-                });
+                let taken = db.take().await?;
+                let ask: Ask<I> =
+                    Box::new(move |part| Box::pin(taken.run(of_any(move |conn| statement(conn, part.clone())))));
                 Ok(ask)
             })
         })
     }
 
     fn connecting(
+        patience: Duration,
         connect: impl Fn() -> BoxFuture<'static, Result<Ask<I>, StoreError>> + Send + Sync + 'static,
     ) -> Self {
         let waiting = Mutex::new(Waiting { queue: VecDeque::new(), running: 0 });
-        Self(Arc::new(Shared { waiting, connect: Box::new(connect) }))
+        Self(Arc::new(Shared { waiting, connect: Box::new(connect), patience }))
     }
 
     /// Asks for one item, alone or with others. What fails together is asked for one by one, so that only what is bad
     /// fails; but not if nobody knows whether the statement was done.
     pub async fn ask(&self, item: I) -> Result<I::Value, StoreError> {
-        let (told, mut answer) = oneshot::channel();
-        self.0.lock().queue.push_back(Asked { item, told });
-        let answered = if self.run_up_to(1) {
-            answer.await
-        } else {
-            match timeout(SLOW, &mut answer).await {
-                Ok(answered) => answered,
-                Err(_) => {
-                    self.run_up_to(AT_ONCE);
-                    answer.await
-                }
-            }
-        };
-        answered.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()))
+        let (told, answer) = oneshot::channel();
+        let asker = Asker { answer: Some(told), since: Instant::now() };
+        self.0.lock().queue.push_back(Asked { item, asker });
+        self.0.run_up_to(1);
+        answer.await.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()))
     }
-
-    /// Runs the next statement, unless so many run; gives whether it does.
-    fn run_up_to(&self, most: usize) -> bool {
-        let mut waiting = self.0.lock();
-        let runs = waiting.running < most && !waiting.queue.is_empty();
-        if runs {
-            waiting.running += 1;
-            tokio::spawn(Running { shared: Arc::clone(&self.0), is_over: false }.run());
-        }
-        runs
-    }
-}
-
-async fn within<T>(patience: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    timeout(patience, work).await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
 }
 
 /// Says of a closure that it takes any connection: that is not inferred.
@@ -147,11 +136,11 @@ struct Running<I: Item> {
 impl<I: Item> Running<I> {
     async fn run(mut self) {
         loop {
-            let ready = (self.shared.connect)().await;
+            let ready = self.shared.connect(&mut []).await;
             let asked = self.shared.lock().next(); // nobody, if all gave up
             match ready {
                 Ok(ask) => self.shared.answer(ask, asked).await,
-                Err(error) => asked.into_iter().for_each(|asked| drop(asked.told.send(Err(error.clone())))),
+                Err(error) => asked.into_iter().for_each(|mut asked| asked.asker.tell(Err(error.clone()))),
             }
             if self.ends() {
                 return;
@@ -171,7 +160,9 @@ impl<I: Item> Running<I> {
 impl<I: Item> Drop for Running<I> {
     fn drop(&mut self) {
         if !self.is_over {
-            self.shared.lock().running -= 1;
+            let mut waiting = self.shared.lock();
+            waiting.running -= 1;
+            waiting.queue.clear(); // it panicked: nobody waits for a timer that is gone
         }
     }
 }
@@ -182,7 +173,7 @@ impl<I: Item> Waiting<I> {
         let (mut next, mut weight) = (Vec::<Asked<I>>::new(), 0);
         let mut left = VecDeque::new();
         while let Some(asked) = self.queue.pop_front() {
-            if asked.told.is_closed() {
+            if asked.asker.is_gone() {
                 continue; // it gave up
             }
             let fits = next.len() < MOST_ITEMS && weight + asked.item.weight() <= MOST;
@@ -205,14 +196,29 @@ impl<I: Item> Waiting<I> {
 }
 
 impl<I: Item> Shared<I> {
-    async fn answer(&self, ask: Ask<I>, asked: Vec<Asked<I>>) {
-        let (items, told): (Vec<I>, Vec<_>) = asked.into_iter().map(|Asked { item, told }| (item, told)).unzip();
+    /// Runs the next statement, unless so many run or it would be for nobody.
+    fn run_up_to(self: &Arc<Self>, most: usize) {
+        let mut waiting = self.lock();
+        if waiting.running < most && !waiting.queue.is_empty() {
+            waiting.running += 1;
+            tokio::spawn(Running { shared: Arc::clone(self), is_over: false }.run());
+        }
+    }
+
+    async fn connect(self: &Arc<Self>, waiting: &mut [Asker<I>]) -> Result<Ask<I>, StoreError> {
+        self.patiently((self.connect)(), waiting).await
+    }
+
+    async fn answer(self: &Arc<Self>, ask: Ask<I>, asked: Vec<Asked<I>>) {
+        if asked.is_empty() {
+            return;
+        }
+        let (items, mut askers): (Vec<I>, Vec<_>) =
+            asked.into_iter().map(|Asked { item, asker }| (item, asker)).unzip();
         let whole = Part { range: 0..items.len(), items: items.into() };
-        let mut error = match ask(whole.clone()).await {
+        let mut error = match self.patiently(ask(whole.clone()), &mut askers).await {
             Ok(values) => {
-                for (told, value) in told.into_iter().zip(values) {
-                    let _ = told.send(Ok(value)); // it may have given up
-                }
+                iter::zip(&mut askers, values).for_each(|(asker, value)| asker.tell(Ok(value)));
                 return;
             }
             Err(error) => error,
@@ -221,27 +227,77 @@ impl<I: Item> Shared<I> {
         if is_for_each {
             tracing::warn!(%error, items = whole.len(), "a statement for several is refused: each is asked for alone");
         }
-        for (place, told) in told.into_iter().enumerate() {
+        for place in 0..askers.len() {
+            let waiting = askers.get_mut(place..).unwrap_or_default();
             // Who gave up was told that nothing is done. When the database is gone, it is gone for all.
-            if told.is_closed() || !is_for_each || matches!(error, StoreError::Unavailable(_)) {
-                let _ = told.send(Err(error.clone()));
-                continue;
-            }
-            let answer = self.ask_one(Part { range: place..place + 1, ..whole.clone() }).await;
+            let is_asked = is_for_each
+                && !matches!(error, StoreError::Unavailable(_))
+                && waiting.first().is_some_and(|asker| !asker.is_gone());
+            let answer = if is_asked {
+                self.ask_one(Part { range: place..place + 1, ..whole.clone() }, waiting).await
+            } else {
+                Err(error.clone())
+            };
             if let Err(StoreError::Unavailable(cause)) = &answer {
                 error = StoreError::Unavailable(Arc::clone(cause));
             }
-            let _ = told.send(answer);
+            if let Some(asker) = waiting.first_mut() {
+                asker.tell(answer);
+            }
         }
     }
 
-    async fn ask_one(&self, part: Part<I>) -> Result<I::Value, StoreError> {
-        let values = (self.connect)().await?(part).await?;
+    async fn ask_one(self: &Arc<Self>, part: Part<I>, waiting: &mut [Asker<I>]) -> Answer<I> {
+        let ask = self.connect(waiting).await?;
+        let values = self.patiently(ask(part), waiting).await?;
         values.into_iter().next().ok_or_else(|| sqlx::Error::WorkerCrashed.into())
+    }
+
+    /// Does a part of a statement's work for who waits, while others wait for the next. Who waited too long is told so.
+    async fn patiently<T>(
+        self: &Arc<Self>,
+        work: impl Future<Output = Result<T, StoreError>>,
+        waiting: &mut [Asker<I>],
+    ) -> Result<T, StoreError> {
+        let (mut work, began) = (pin!(work), Instant::now());
+        loop {
+            if let Ok(done) = timeout(SLOW, &mut work).await {
+                return done;
+            }
+            if began.elapsed() >= self.patience {
+                return Err(sqlx::Error::PoolTimedOut.into());
+            }
+            waiting.iter_mut().for_each(|asker| asker.part_after(self.patience));
+            self.lock().queue.retain_mut(|Asked { asker, .. }| {
+                asker.part_after(self.patience);
+                !asker.is_gone()
+            });
+            self.run_up_to(AT_ONCE);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting<I>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<I: Item> Asker<I> {
+    fn tell(&mut self, answer: Answer<I>) {
+        if let Some(told) = self.answer.take() {
+            let _ = told.send(answer); // it may have given up
+        }
+    }
+
+    /// True if it was told something, or gave up.
+    fn is_gone(&self) -> bool {
+        self.answer.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
+    /// Tells it that the database is not available, if it waited so long.
+    fn part_after(&mut self, patience: Duration) {
+        if self.since.elapsed() >= patience {
+            self.tell(Err(sqlx::Error::PoolTimedOut.into()));
+        }
     }
 }
 

@@ -26,6 +26,7 @@ impl Item for Number {
     }
 }
 
+const PATIENCE: Duration = Duration::from_secs(1);
 const HEAVY: u32 = 1_000;
 /// The database refuses it.
 const BAD: u32 = 13;
@@ -48,7 +49,7 @@ impl Doubler {
             let ask: Ask<Number> = Box::new(move |part| asked.double(part));
             future::ready(Ok(ask)).boxed()
         };
-        (doubler, Batch::connecting(connect))
+        (doubler, Batch::connecting(PATIENCE, connect))
     }
 
     fn double(self, part: Part<Number>) -> BoxFuture<'static, Result<Vec<u32>, StoreError>> {
@@ -225,4 +226,48 @@ async fn a_statement_that_is_held_up_holds_up_nobody_else_for_long() {
     };
     let (held_up, next) = join(held_up, next).await;
     assert_eq!((held_up.ok(), next.ok()), (Some(2), Some(4)));
+}
+
+#[rstest]
+#[case::for_its_statement(0)]
+#[case::for_its_turn(u32::try_from(AT_ONCE).unwrap())]
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_ever(#[case] held_up: u32) {
+    let (doubler, batch) = Doubler::new(0);
+    let ask = async |n| {
+        tokio::time::sleep(SLOW * n + SLOW / 2).await; // a statement for each
+        let asked = Instant::now();
+        (batch.ask(Number(n)).await, asked.elapsed())
+    };
+    let answers = join_all((0..=held_up).map(ask)).await;
+
+    for (answer, waited) in answers {
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+        assert!((PATIENCE..PATIENCE + 2 * SLOW).contains(&waited), "{waited:?}");
+    }
+    assert_eq!(doubler.asked().len(), held_up as usize + 1);
+}
+
+#[tokio::test]
+async fn a_statement_that_panics_leaves_nobody_waiting() {
+    let asked = Arc::new(Semaphore::new(0));
+    let begun = Arc::clone(&asked);
+    let batch = Batch::<Number>::connecting(PATIENCE, move || {
+        let begun = Arc::clone(&begun);
+        let ask: Ask<Number> = Box::new(move |_| {
+            begun.add_permits(1);
+            async {
+                tokio::task::yield_now().await;
+                panic!("as a defect would")
+            }
+            .boxed()
+        });
+        future::ready(Ok(ask)).boxed()
+    });
+    let late = async {
+        asked.acquire().await.unwrap().forget();
+        batch.ask(Number(2)).await
+    };
+    let (first, late) = join(batch.ask(Number(1)), late).await;
+    assert!(first.is_err() && late.is_err());
 }
