@@ -1,6 +1,7 @@
 //! Live rooms, where the vendor's client can't provoke it: outages, revoked tokens, other origins, eviction.
 
 use roomkeeper::app::Settings;
+use roomkeeper::auth::client_token::{self, Issue};
 use serde_json::Value;
 
 use crate::support::*;
@@ -60,6 +61,26 @@ async fn a_token_that_nobody_can_judge_now_is_not_refused_for_good() {
     let told = Socket::connect(&app, &format!("access_token={token}")).await.next().await;
 
     assert_eq!((&told["action"], &told["error"]["statusCode"]), (&json!(6), &json!(503)));
+}
+
+#[tokio::test]
+async fn a_token_for_a_client_that_no_text_can_hold_is_refused_wherever_it_comes() {
+    let app = TestApp::start().await;
+    let (now, keys) = (app.now(), app.keys.current());
+    let issue = Issue {
+        client_id: Some("ann\0bob"),
+        capability: r#"{"*":["*"]}"#,
+        issued_at: now,
+        expires_at: now + TimeDelta::hours(1),
+    };
+    let token = client_token::issue(keys.access.find("dev.primary").unwrap(), issue).unwrap();
+
+    let occupancy = rest(&app, "GET", "/chat/v4/rooms/lobby/occupancy?");
+    let over_rest = occupancy.header("Authorization", &format!("Bearer {token}")).send().await;
+    let live = Socket::connect(&app, &format!("access_token={token}")).await.next().await;
+
+    assert_eq!((over_rest.status.as_u16(), &over_rest.body["error"]["code"]), (400, &json!(40012)));
+    assert_eq!((&live["action"], &live["error"]["code"]), (&json!(9), &json!(40012)));
 }
 
 #[tokio::test]
