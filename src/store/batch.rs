@@ -82,11 +82,11 @@ type Ask<I> = Box<dyn FnOnce(Part<I>) -> BoxFuture<'static, Answers<I>> + Send>;
 const MOST: usize = 512;
 /// The items of one.
 const MOST_ITEMS: usize = 128;
-/// A statement that takes so long is held up, by a lock or by its connection: the next one runs beside it. So often it
-/// is looked, too, whose patience is over.
+/// Who waited so long waits for a statement that is held up, by a lock or by its connection, or for one of many: the next
+/// one runs beside it. So often, at least, it is looked who waits.
 const SLOW: Duration = Duration::from_millis(100);
-/// So many run then at most.
-const AT_ONCE: usize = 4;
+/// So many run then at most: they leave a connection of the thread to others.
+const AT_ONCE: usize = 3;
 
 impl<I: Item> Batch<I> {
     /// What is asked for with a statement, on connections of `db`. Nobody waits for longer than `patience`, or hardly.
@@ -96,8 +96,15 @@ impl<I: Item> Batch<I> {
             let db = db.clone();
             Box::pin(async move {
                 let taken = db.take().await?;
-                let ask: Ask<I> =
-                    Box::new(move |part| Box::pin(taken.run(of_any(move |conn| statement(conn, part.clone())))));
+                let ask: Ask<I> = Box::new(move |part| {
+                    Box::pin(async move {
+                        if part.is_empty() {
+                            taken.give_back();
+                            return Ok(Vec::new());
+                        }
+                        taken.run(of_any(move |conn| statement(conn, part.clone()))).await
+                    })
+                });
                 Ok(ask)
             })
         })
@@ -137,7 +144,7 @@ impl<I: Item> Running<I> {
     async fn run(mut self) {
         loop {
             let ready = self.shared.connect(&mut []).await;
-            let asked = self.shared.lock().next(); // nobody, if all gave up
+            let asked = self.shared.lock().next(self.shared.patience); // nobody, if all gave up
             match ready {
                 Ok(ask) => self.shared.answer(ask, asked).await,
                 Err(error) => asked.into_iter().for_each(|mut asked| asked.asker.tell(Err(error.clone()))),
@@ -162,19 +169,23 @@ impl<I: Item> Drop for Running<I> {
         if !self.is_over {
             let mut waiting = self.shared.lock();
             waiting.running -= 1;
-            waiting.queue.clear(); // it panicked: nobody waits for a timer that is gone
+            if waiting.running == 0 {
+                waiting.queue.clear(); // it panicked, and nobody else runs to look who waits
+            }
         }
     }
 }
 
 impl<I: Item> Waiting<I> {
     /// Those whom the next statement is for, in the order in which they came; who has to be apart keeps its place.
-    fn next(&mut self) -> Vec<Asked<I>> {
+    fn next(&mut self, patience: Duration) -> Vec<Asked<I>> {
         let (mut next, mut weight) = (Vec::<Asked<I>>::new(), 0);
-        let mut left = VecDeque::new();
-        while let Some(asked) = self.queue.pop_front() {
-            if asked.asker.is_gone() {
-                continue; // it gave up
+        let (mut left, now) = (VecDeque::new(), Instant::now());
+        while left.len() < MOST_ITEMS
+            && let Some(mut asked) = self.queue.pop_front()
+        {
+            if asked.asker.gives_up(now, patience) {
+                continue;
             }
             let fits = next.len() < MOST_ITEMS && weight + asked.item.weight() <= MOST;
             if !fits && !next.is_empty() {
@@ -201,7 +212,28 @@ impl<I: Item> Shared<I> {
         let mut waiting = self.lock();
         if waiting.running < most && !waiting.queue.is_empty() {
             waiting.running += 1;
+            drop(waiting); // as this one may be dropped at once
             tokio::spawn(Running { shared: Arc::clone(self), is_over: false }.run());
+        }
+    }
+
+    /// Looks who waits, for a statement or for the next one: who waited too long is told so, and if one waits for long
+    /// the next statement runs beside.
+    fn look(self: &Arc<Self>, askers: &mut [Asker<I>]) {
+        let now = Instant::now();
+        for asker in askers {
+            asker.gives_up(now, self.patience);
+        }
+        let mut waiting = self.lock();
+        // They stand there in the order in which they came.
+        while waiting.queue.front_mut().is_some_and(|asked| asked.asker.gives_up(now, self.patience)) {
+            waiting.queue.pop_front();
+        }
+        let is_long =
+            waiting.queue.front().is_some_and(|asked| now.saturating_duration_since(asked.asker.since) >= SLOW);
+        drop(waiting);
+        if is_long {
+            self.run_up_to(AT_ONCE);
         }
     }
 
@@ -210,9 +242,6 @@ impl<I: Item> Shared<I> {
     }
 
     async fn answer(self: &Arc<Self>, ask: Ask<I>, asked: Vec<Asked<I>>) {
-        if asked.is_empty() {
-            return;
-        }
         let (items, mut askers): (Vec<I>, Vec<_>) =
             asked.into_iter().map(|Asked { item, asker }| (item, asker)).unzip();
         let whole = Part { range: 0..items.len(), items: items.into() };
@@ -238,10 +267,12 @@ impl<I: Item> Shared<I> {
             } else {
                 Err(error.clone())
             };
-            if let Err(StoreError::Unavailable(cause)) = &answer {
-                error = StoreError::Unavailable(Arc::clone(cause));
-            }
             if let Some(asker) = waiting.first_mut() {
+                if let Err(StoreError::Unavailable(cause)) = &answer
+                    && !asker.is_gone()
+                {
+                    error = StoreError::Unavailable(Arc::clone(cause));
+                }
                 asker.tell(answer);
             }
         }
@@ -249,11 +280,13 @@ impl<I: Item> Shared<I> {
 
     async fn ask_one(self: &Arc<Self>, part: Part<I>, waiting: &mut [Asker<I>]) -> Answer<I> {
         let ask = self.connect(waiting).await?;
+        let is_gone = waiting.first().is_none_or(Asker::is_gone);
+        let part = if is_gone { Part { range: 0..0, ..part } } else { part };
         let values = self.patiently(ask(part), waiting).await?;
         values.into_iter().next().ok_or_else(|| sqlx::Error::WorkerCrashed.into())
     }
 
-    /// Does a part of a statement's work for who waits, while others wait for the next. Who waited too long is told so.
+    /// Does a part of a statement's work for who waits, and looks who does.
     async fn patiently<T>(
         self: &Arc<Self>,
         work: impl Future<Output = Result<T, StoreError>>,
@@ -261,18 +294,14 @@ impl<I: Item> Shared<I> {
     ) -> Result<T, StoreError> {
         let (mut work, began) = (pin!(work), Instant::now());
         loop {
+            self.look(waiting);
             if let Ok(done) = timeout(SLOW, &mut work).await {
                 return done;
             }
             if began.elapsed() >= self.patience {
+                self.look(waiting);
                 return Err(sqlx::Error::PoolTimedOut.into());
             }
-            waiting.iter_mut().for_each(|asker| asker.part_after(self.patience));
-            self.lock().queue.retain_mut(|Asked { asker, .. }| {
-                asker.part_after(self.patience);
-                !asker.is_gone()
-            });
-            self.run_up_to(AT_ONCE);
         }
     }
 
@@ -293,11 +322,12 @@ impl<I: Item> Asker<I> {
         self.answer.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
-    /// Tells it that the database is not available, if it waited so long.
-    fn part_after(&mut self, patience: Duration) {
-        if self.since.elapsed() >= patience {
+    /// True if it is gone. Who waited so long is told that the database is not available, and is gone.
+    fn gives_up(&mut self, now: Instant, patience: Duration) -> bool {
+        if now.saturating_duration_since(self.since) >= patience {
             self.tell(Err(sqlx::Error::PoolTimedOut.into()));
         }
+        self.is_gone()
     }
 }
 

@@ -54,6 +54,9 @@ impl Doubler {
 
     fn double(self, part: Part<Number>) -> BoxFuture<'static, Result<Vec<u32>, StoreError>> {
         let numbers: Vec<u32> = part.iter().map(|number| number.0).collect();
+        if numbers.is_empty() {
+            return future::ready(Ok(numbers)).boxed();
+        }
         self.asked.lock().unwrap().push(numbers.clone());
         let doubled = async move {
             self.lets.acquire().await.unwrap().forget();
@@ -235,7 +238,7 @@ async fn a_statement_that_is_held_up_holds_up_nobody_else_for_long() {
 async fn nobody_waits_for_ever(#[case] held_up: u32) {
     let (doubler, batch) = Doubler::new(0);
     let ask = async |n| {
-        tokio::time::sleep(SLOW * n + SLOW / 2).await; // a statement for each
+        tokio::time::sleep(SLOW * 2 * n + SLOW / 2).await; // a statement for each
         let asked = Instant::now();
         (batch.ask(Number(n)).await, asked.elapsed())
     };
@@ -270,4 +273,34 @@ async fn a_statement_that_panics_leaves_nobody_waiting() {
     };
     let (first, late) = join(batch.ask(Number(1)), late).await;
     assert!(first.is_err() && late.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_quick_statements_too_nobody_waits_for_ever() {
+    let begun = Arc::new(Semaphore::new(0));
+    let begins = Arc::clone(&begun);
+    let batch = Batch::<Number>::connecting(PATIENCE, move || {
+        let begins = Arc::clone(&begins);
+        let ask: Ask<Number> = Box::new(move |part| {
+            async move {
+                begins.add_permits(part.len());
+                tokio::time::sleep(SLOW / 2).await;
+                Ok(vec![0; part.len()])
+            }
+            .boxed()
+        });
+        future::ready(Ok(ask)).boxed()
+    });
+    let answers = join_all((0..100).map(async |_| {
+        let answer = batch.ask(Number(HEAVY)).await; // each alone, or they would wait for five seconds
+        (answer.is_ok(), Instant::now())
+    }));
+    let began = Instant::now();
+    let answers = answers.await;
+
+    let longest = answers.iter().map(|(_, at)| *at - began).max().unwrap();
+    assert!(longest < PATIENCE + 2 * SLOW, "{longest:?}");
+    let done = answers.iter().filter(|(is_ok, _)| *is_ok).count();
+    assert!(done > 40, "{done} with several statements at once; one after the other they would be 20");
+    assert_eq!(begun.available_permits(), done, "nothing is begun for who was told that it is not");
 }
