@@ -213,16 +213,17 @@ async fn a_statement_begins_after_what_it_is_for_was_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn a_statement_that_is_held_up_holds_up_nobody_else_for_long() {
     let (doubler, batch) = Doubler::new(0);
-    let held_up = batch.ask(Number(1));
+    let (held_up, began) = (batch.ask(Number(1)), Instant::now());
     let next = async {
         while doubler.asked().is_empty() {
             tokio::task::yield_now().await;
         }
         let next = batch.ask(Number(2));
         let beside = async {
-            while doubler.asked().len() < 2 {
+            while doubler.asked().len() < 2 && began.elapsed() < PATIENCE {
                 tokio::time::sleep(SLOW / 10).await;
             }
+            assert_eq!(doubler.asked(), [[1], [2]], "the second runs beside the first");
             doubler.lets.add_permits(2);
         };
         join(next, beside).await.0
