@@ -36,7 +36,7 @@ pub trait Item: Send + Sync + 'static {
 /// statement begins after all that it is for was asked for: so each sees what was acknowledged before it was sent.
 ///
 /// Statements run in a task of their own: who gives up takes nothing from those whose statement is the same. That task
-/// also has the only timer: one for each who waits would cost a call of the system, as tokio is told anew of each that
+/// also has the only timer in here: one for each who waits would cost a call of the system, as tokio is told anew of each that
 /// is due before all others.
 pub struct Batch<I: Item>(Arc<Shared<I>>);
 
@@ -89,7 +89,7 @@ const SLOW: Duration = Duration::from_millis(100);
 const AT_ONCE: usize = 3;
 
 impl<I: Item> Batch<I> {
-    /// What is asked for with a statement, on connections of `db`. Nobody waits for longer than `patience`, or hardly.
+    /// What is asked for with a statement, on connections of `db`. Nobody waits much longer than `patience`.
     pub fn new(db: &Pool, patience: Duration, statement: Statement<I>) -> Self {
         let db = db.clone();
         Self::connecting(patience, move || {
@@ -212,7 +212,7 @@ impl<I: Item> Shared<I> {
         let mut waiting = self.lock();
         if waiting.running < most && !waiting.queue.is_empty() {
             waiting.running += 1;
-            drop(waiting); // as this one may be dropped at once
+            drop(waiting); // a task that is dropped at once, at shutdown, locks it
             tokio::spawn(Running { shared: Arc::clone(self), is_over: false }.run());
         }
     }
@@ -295,12 +295,11 @@ impl<I: Item> Shared<I> {
         let (mut work, began) = (pin!(work), Instant::now());
         loop {
             self.look(waiting);
+            if began.elapsed() >= self.patience {
+                return Err(sqlx::Error::PoolTimedOut.into());
+            }
             if let Ok(done) = timeout(SLOW, &mut work).await {
                 return done;
-            }
-            if began.elapsed() >= self.patience {
-                self.look(waiting);
-                return Err(sqlx::Error::PoolTimedOut.into());
             }
         }
     }
