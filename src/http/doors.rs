@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::State;
+use super::{State, order};
 use crate::domain::door::{Door, Refused};
 use crate::domain::raw_id::RawId;
 use crate::domain::resource::ResourceId;
@@ -34,6 +34,7 @@ pub async fn admit(
     called: &str,
     who: &Who,
 ) -> Result<Result<Admitted, Refused>, ServiceError> {
+    order::begin(state, resource).await?;
     let turn = state.hub.turn(resource, called);
     let user = who.user();
     let door = match called.parse::<RoomId>() {

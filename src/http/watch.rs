@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{State, doors};
+use super::{State, doors, order};
 use crate::domain::raw_id::RawId;
 use crate::domain::resource::ResourceId;
 use crate::domain::room_id::RoomId;
@@ -28,7 +28,9 @@ const AT_ONCE: usize = 8;
 
 /// Looks whether all who are in rooms may still be there, until `stop` is cancelled.
 pub async fn watch(state: State, stop: CancellationToken) {
-    let watching = async { tokio::join!(by_the_clock(&state), by_the_tables(&state), by_ear(&state), tell(&state)) };
+    let watching = async {
+        tokio::join!(by_the_clock(&state), by_the_tables(&state), by_ear(&state), tell(&state), order::keep(&state))
+    };
     stop.run_until_cancelled(watching).await;
 }
 

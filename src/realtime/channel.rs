@@ -19,6 +19,7 @@ use super::doors::{Grant, Who};
 use super::event::{Attached, Event, Heard, Message, PresenceAction, PresenceItem, Told};
 use super::hub::{Hub, takes};
 use super::occupancy::{To, Updates};
+use super::order::Order;
 use super::outbox::{Outbox, Tell};
 use super::presence::Members;
 use super::replay::Replay;
@@ -34,6 +35,7 @@ use crate::domain::room_id::RoomId;
 pub struct Channel {
     resource: ResourceId,
     name: Arc<str>,
+    order: Arc<Order>,
     state: Mutex<State>,
 }
 
@@ -47,6 +49,8 @@ struct State {
     evicted: HashMap<String, Instant>,
     counts: Occupancy,
     replay: Replay,
+    /// The latest time that anything here was told with. None is earlier than one before.
+    latest: Serial,
     rate: Rate,
     updates: Updates,
     /// How many attachments are told of occupancy.
@@ -97,13 +101,16 @@ impl Channel {
         let burst = NonZeroU32::new(u32::try_from(hub.limits.members_per_room).unwrap_or(u32::MAX));
         let rate = hub.limits.rate_per_room;
         let quota = Quota::per_second(rate).allow_burst(burst.map_or(rate, |burst| burst.max(rate)));
+        let order = hub.order(resource);
+        let beginning = order.beginning(hub.millis());
         let state = State {
             attachments: HashMap::new(),
             away: HashMap::new(),
             members: Members::default(),
             evicted: HashMap::new(),
             counts: Occupancy::default(),
-            replay: Replay::new(hub.beginning(), Arc::clone(&hub.kept)),
+            replay: Replay::new(beginning, Arc::clone(&hub.kept)),
+            latest: beginning,
             rate: Rate::direct(quota),
             updates: Updates::default(),
             listeners: 0,
@@ -113,7 +120,7 @@ impl Channel {
             gone: false,
             room: None,
         };
-        Self { resource, name: name.into(), state: Mutex::new(state) }
+        Self { resource, name: name.into(), order, state: Mutex::new(state) }
     }
 
     pub fn resource(&self) -> ResourceId {
@@ -122,6 +129,11 @@ impl Channel {
 
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// The serials of its resource.
+    pub fn order(&self) -> &Order {
+        &self.order
     }
 
     /// How many are here.
@@ -180,11 +192,11 @@ impl Channel {
             Some(None) => (false, true, head, Vec::new()),
             Some(Some((serial, missed))) => (true, false, serial, missed),
         };
-        self.tell_attached(&state, hub, connection, resumed, lost, serial);
+        self.tell_attached(&mut state, hub, connection, resumed, lost, serial);
         if let Some(attachment) = state.attachments.get(&connection) {
             missed.iter().for_each(|told| attachment.tell(told));
         }
-        let members = self.sync(&state, hub, connection);
+        let members = self.sync(&mut state, hub, connection);
         self.tell_left(&mut state, hub, left);
         let now = Instant::now();
         if occupancy {
@@ -225,7 +237,8 @@ impl Channel {
         }
         let attachment = Attachment { modes: now, occupancy, ..attachment.clone() };
         state.put(connection, attachment);
-        self.tell_attached(state, hub, connection, true, false, state.replay.head());
+        let head = state.replay.head();
+        self.tell_attached(state, hub, connection, true, false, head);
         self.sync(state, hub, connection);
         if !now.contains(Modes::PRESENCE) {
             let left = state.members.remove_all(connection);
@@ -299,7 +312,8 @@ impl Channel {
         }
         let counts = state.counts;
         if let Some(to) = state.updates.take(counts, now) {
-            let told = self.told(hub, Event::Occupancy { id: hub.next_id(), now: counts });
+            let at = self.now(&mut state, hub);
+            let told = self.told(at, Event::Occupancy { id: hub.next_id(), now: counts });
             let listens = |attachment: &&Attachment| attachment.listens();
             match to {
                 To::Everyone => state.attachments.values().filter(listens).for_each(|a| a.update(&told)),

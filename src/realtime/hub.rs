@@ -15,10 +15,11 @@ use super::channel::Channel;
 use super::connection::{Connection, ConnectionId, Identity, NotResumed, Owner, Rate};
 use super::doors::Doors;
 use super::event::PresenceItem;
+use super::order::{Order, Orders};
 use super::outbox::{End, Outbox};
 use super::replay::Kept;
 use super::schedule::Schedule;
-use super::serial::{Serial, Series};
+use super::serial::Series;
 use super::session::{Session, grace};
 use super::{Limits, RESUMABLE_FOR};
 use crate::clock::Clock;
@@ -37,8 +38,7 @@ pub struct Hub {
     registry: Mutex<Registry>,
     places: Arc<AtomicUsize>,
     number: AtomicU64,
-    /// The time of the latest serial, in milliseconds.
-    latest: AtomicU64,
+    orders: Orders,
     pub(super) kept: Kept,
     is_stopping: AtomicBool,
 }
@@ -78,7 +78,7 @@ impl Hub {
             registry: Mutex::default(),
             places: Arc::default(),
             number: AtomicU64::new(1),
-            latest: AtomicU64::new(0),
+            orders: Orders::default(),
             kept: Kept::default(),
             is_stopping: AtomicBool::new(false),
         })
@@ -250,7 +250,11 @@ impl Hub {
             let channel = self.find(resource, name).unwrap_or_else(|| {
                 let made = Arc::new(Channel::new(resource, name, self));
                 let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
-                Arc::clone(channels.entry((resource, Arc::clone(made.name()))).or_insert(made))
+                let opened = || {
+                    made.order().opened();
+                    Arc::clone(&made)
+                };
+                Arc::clone(channels.entry((resource, Arc::clone(made.name()))).or_insert_with(opened))
             });
             if let Some(attached) = attach(&channel) {
                 return (channel, attached);
@@ -265,6 +269,7 @@ impl Hub {
         let is_it = channels.get(&key).is_some_and(|found| Arc::ptr_eq(found, channel));
         if is_it && channel.end(Instant::now()) {
             channels.remove(&key);
+            channel.order().closed();
             self.doors.forget(channel);
         }
     }
@@ -294,15 +299,36 @@ impl Hub {
         }
     }
 
-    /// When a room begins: later than all that any room told, so that nobody takes it for one that was before.
-    pub(super) fn beginning(&self) -> Serial {
-        let now = u64::try_from(self.clock.now().timestamp_millis()).unwrap_or(0);
-        Serial::first(now.max(self.latest.load(Ordering::Relaxed) + 1))
+    /// The serials of a resource.
+    pub(super) fn order(&self, resource: ResourceId) -> Arc<Order> {
+        self.orders.of(resource)
     }
 
-    /// A serial was given.
-    pub(super) fn told(&self, serial: Serial) {
-        self.latest.fetch_max(serial.millis(), Ordering::Relaxed);
+    /// The time, in milliseconds since 1970.
+    pub(super) fn millis(&self) -> u64 {
+        u64::try_from(self.clock.now().timestamp_millis()).unwrap_or(0)
+    }
+
+    /// Held while a resource's ceiling is raised before its first room begins.
+    pub async fn beginning(&self) -> impl Drop {
+        self.orders.beginning().await
+    }
+
+    /// What the ceiling of a resource's serials has to be raised to before a room of it begins; `None` if one is live
+    /// already, or nothing has to be done.
+    pub fn ceiling_to_begin(&self, resource: ResourceId) -> Option<u64> {
+        let order = self.order(resource);
+        if order.is_live() { None } else { order.due(self.millis()) }
+    }
+
+    /// The resources that have a live room and a ceiling that is near, each with what it has to be raised to.
+    pub fn ceilings_due(&self) -> Vec<(ResourceId, u64)> {
+        self.orders.due(self.millis())
+    }
+
+    /// The ceiling of a resource's serials was raised in the database.
+    pub fn ceiling_raised(&self, resource: ResourceId, before: u64, ceiling: u64) {
+        self.order(resource).raised(before, ceiling);
     }
 
     /// A number that no other of this start has.

@@ -6,6 +6,7 @@ mod doors;
 mod event;
 mod hub;
 mod occupancy;
+mod order;
 mod outbox;
 mod presence;
 mod replay;
@@ -25,6 +26,7 @@ pub use connection::{ConnectionId, Identity, NotResumed, Owner, Rate};
 pub use doors::{Entry, Grant, Inside, Named, Read, Room, Seen, Who};
 pub use event::{Attached, Data, Event, Heard, Message, Payload, PresenceAction, PresenceItem, Told};
 pub use hub::{Full, Hub, Place};
+pub use order::SPARE as SPARE_MILLIS;
 pub use outbox::{Batch, End, Outbox, Tell};
 pub use session::{Answer, Attach, Attaching, LONGEST_CLIENT_ID, NewMessage, NewPresence, Refusal, Session};
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
+
 /// A point in a room's order. Its text sorts as it does; it is only understood by the node that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Serial {
@@ -46,9 +48,19 @@ impl Serial {
         Self { millis, counter: 0 }
     }
 
-    /// Its time.
+    /// Its time, in milliseconds since 1970.
     pub fn millis(self) -> u64 {
         self.millis
+    }
+
+    /// Its time as clients read it.
+    pub fn instant(self) -> DateTime<Utc> {
+        i64::try_from(self.millis).ok().and_then(DateTime::from_timestamp_millis).unwrap_or_default()
+    }
+
+    /// The same point, or one at `millis` if that is later: for what has a time but no place of its own in the order.
+    pub fn not_before(self, millis: u64) -> Self {
+        if millis > self.millis { Self { millis, counter: 0 } } else { self }
     }
 
     /// The next one at `millis`: later than this one, whatever the clock says.

@@ -2,6 +2,7 @@
 
 mod client;
 mod doors;
+mod order;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;

@@ -8,6 +8,7 @@ pub mod keys;
 pub mod named_rooms;
 pub mod rooms;
 pub mod rosters;
+pub mod serial_ceilings;
 
 use std::sync::Arc;
 use std::time::Duration;

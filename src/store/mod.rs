@@ -15,6 +15,7 @@ pub mod pool;
 pub mod repeated_requests;
 pub mod resources;
 pub mod rooms;
+pub mod serial_ceilings;
 pub mod signing_keys;
 pub mod sweep;
 

@@ -16,6 +16,7 @@ mod listing;
 mod live;
 mod malformed;
 mod named;
+mod order;
 mod outage;
 mod participants;
 mod repeat;

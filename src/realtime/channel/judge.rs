@@ -94,7 +94,7 @@ impl Channel {
     pub(super) fn eject(&self, state: &mut State, hub: &Hub, connection: ConnectionId, refused: Refused) {
         if let Some(attachment) = state.take(connection) {
             attachment.outbox.forget_occupancy(&self.name);
-            attachment.tell(&self.told(hub, Event::Ejected(refused)));
+            attachment.tell(&self.told(self.now(state, hub), Event::Ejected(refused)));
         }
         let left = state.members.remove_all(connection);
         self.tell_left(state, hub, left);

@@ -24,20 +24,22 @@ impl Channel {
         let mut serials = vec![None; lasting.len() + ephemeral.len()];
         let event = |serial, messages| Event::Messages { from: connection, id: id.clone(), serial, messages };
         if !lasting.is_empty() {
-            let (serial, text) = state.next_serial(hub);
+            let serial = self.next_serial(&mut state, hub);
+            let text = hub.series.text(serial);
             let with_serial = |(place, (index, message)): (usize, (usize, Message))| {
                 let serial = format!("{text}:{place:03}");
                 serials[index] = Some(serial.clone());
                 Message { serial: Some(serial), ..message }
             };
             let messages = lasting.into_iter().enumerate().map(with_serial).collect();
-            let told = self.told(hub, event(Some(text.clone()), messages));
+            let told = self.told(serial.instant(), event(Some(text.clone()), messages));
             state.replay.push(serial, Instant::now(), Arc::clone(&told));
             state.tell(&told);
         }
         if !ephemeral.is_empty() {
             let messages = ephemeral.into_iter().map(|(_, message)| message).collect();
-            state.tell(&self.told(hub, event(None, messages)));
+            let at = self.now(&mut state, hub);
+            state.tell(&self.told(at, event(None, messages)));
         }
         Ok(serials)
     }
@@ -56,7 +58,8 @@ impl Channel {
         // To leave is always free.
         state.check_rate(hub, items.iter().filter(|(item, _)| item.action != PresenceAction::Leave).count())?;
         let id = format!("{connection}:{frame}");
-        let timestamp = hub.clock.now();
+        let serial = self.next_serial(&mut state, hub);
+        let timestamp = serial.instant();
         let mut done = Vec::new();
         for (index, (new, client_id)) in items.into_iter().enumerate() {
             let item_id = format!("{id}:{index}");
@@ -85,7 +88,7 @@ impl Channel {
             }
         }
         if !done.is_empty() {
-            self.tell_presence(&mut state, hub, Some(connection), id, done);
+            self.tell_presence(&mut state, hub, serial, Some(connection), id, done);
             self.changed(&mut state, hub, Instant::now());
         }
         Ok(Vec::new())
@@ -98,10 +101,10 @@ impl Channel {
         let count = left.len();
         for (had, item) in left {
             state.evicted.insert(had, Instant::now());
-            let timestamp = hub.clock.now();
-            let item = PresenceItem { action: PresenceAction::Leave, timestamp, ..item };
+            let serial = self.next_serial(&mut state, hub);
+            let item = PresenceItem { action: PresenceAction::Leave, timestamp: serial.instant(), ..item };
             let id = hub.next_id();
-            self.tell_presence(&mut state, hub, None, id, vec![item]);
+            self.tell_presence(&mut state, hub, serial, None, id, vec![item]);
         }
         self.changed(&mut state, hub, Instant::now());
         count

@@ -57,12 +57,6 @@ impl State {
         }
     }
 
-    pub(super) fn next_serial(&self, hub: &Hub) -> (Serial, String) {
-        let serial = self.replay.head().next(millis(hub.clock.now()));
-        hub.told(serial);
-        (serial, hub.series.text(serial))
-    }
-
     pub(super) fn check(&self, connection: ConnectionId, needed: Modes, name: &'static str) -> Result<(), Refusal> {
         let modes = self.attachments.get(&connection).map(|attachment| attachment.modes);
         let modes = modes.or_else(|| self.away.get(&connection).map(|away| away.modes));
@@ -131,8 +125,4 @@ impl Attachment {
     fn hears(&self, told: &Arc<Told>) -> Heard {
         Heard { told: Arc::clone(told), alias: self.alias.clone() }
     }
-}
-
-pub(super) fn millis(at: DateTime<Utc>) -> u64 {
-    u64::try_from(at.timestamp_millis()).unwrap_or(0)
 }

@@ -5,13 +5,14 @@ use super::*;
 impl Channel {
     pub(super) fn tell_attached(
         &self,
-        state: &State,
+        state: &mut State,
         hub: &Hub,
         connection: ConnectionId,
         resumed: bool,
         continuity_lost: bool,
         serial: Serial,
     ) {
+        let at = self.now(state, hub);
         let Some(attachment) = state.attachments.get(&connection) else { return };
         let event = Event::Attached(Attached {
             modes: attachment.modes,
@@ -21,11 +22,12 @@ impl Channel {
             occupancy: attachment.occupancy,
             serial: hub.series.text(serial),
         });
-        attachment.tell(&self.told(hub, event));
+        attachment.tell(&self.told(at, event));
     }
 
     /// Tells a connection who is present, in pages; gives how many that are.
-    pub(super) fn sync(&self, state: &State, hub: &Hub, connection: ConnectionId) -> usize {
+    pub(super) fn sync(&self, state: &mut State, hub: &Hub, connection: ConnectionId) -> usize {
+        let at = self.now(state, hub);
         let Some(attachment) = state.attachments.get(&connection).filter(|a| a.sees_members()) else { return 0 };
 
         let members: Vec<PresenceItem> = state.members.iter().cloned().collect();
@@ -34,7 +36,7 @@ impl Channel {
             let is_last = page + 1 == pages;
             let goes_on = if is_last { String::new() } else { (page + 1).to_string() };
             let event = Event::Sync { cursor: format!("sync{snapshot}:{goes_on}"), items: items.to_vec() };
-            attachment.tell(&self.told(hub, event));
+            attachment.tell(&self.told(at, event));
         }
         members.len()
     }
@@ -46,31 +48,46 @@ impl Channel {
         }
         // Not an id of the connection: such a leave goes by its time (ably-chat.md, section 5, newness).
         let id = hub.next_id();
-        let timestamp = hub.clock.now();
+        let serial = self.next_serial(state, hub);
         let items = left.into_iter().enumerate().map(|(index, item)| PresenceItem {
             id: format!("{id}:{index}"),
             action: PresenceAction::Leave,
-            timestamp,
+            timestamp: serial.instant(),
             ..item
         });
-        self.tell_presence(state, hub, None, id.clone(), items.collect());
+        self.tell_presence(state, hub, serial, None, id.clone(), items.collect());
     }
 
     pub(super) fn tell_presence(
         &self,
         state: &mut State,
         hub: &Hub,
+        serial: Serial,
         from: Option<ConnectionId>,
         id: String,
         items: Vec<PresenceItem>,
     ) {
-        let (serial, text) = state.next_serial(hub);
-        let told = self.told(hub, Event::Presence { from, id, serial: text, items });
+        let event = Event::Presence { from, id, serial: hub.series.text(serial), items };
+        let told = self.told(serial.instant(), event);
         state.replay.push(serial, Instant::now(), Arc::clone(&told));
         state.tell(&told);
     }
 
-    pub(super) fn told(&self, hub: &Hub, event: Event) -> Arc<Told> {
-        Arc::new(Told::new(Arc::clone(&self.name), hub.clock.now(), event))
+    pub(super) fn told(&self, at: DateTime<Utc>, event: Event) -> Arc<Told> {
+        Arc::new(Told::new(Arc::clone(&self.name), at, event))
+    }
+
+    /// The next place in the channel's order. Its time is that of whatever is told by it.
+    pub(super) fn next_serial(&self, state: &mut State, hub: &Hub) -> Serial {
+        state.latest = state.latest.next(hub.millis());
+        self.order.handed_out(state.latest);
+        state.latest
+    }
+
+    /// The time of what has no place in the order: the clock's, unless that went back.
+    pub(super) fn now(&self, state: &mut State, hub: &Hub) -> DateTime<Utc> {
+        state.latest = state.latest.not_before(hub.millis());
+        self.order.handed_out(state.latest);
+        state.latest.instant()
     }
 }
