@@ -56,7 +56,7 @@ pub async fn allowed(
         Err(ServiceError::Unavailable(_)) => Err(Denied::Unavailable),
         Err(error) => {
             tracing::error!(error = ?error, "who may enter can't be read");
-            Err(Denied::Unavailable)
+            Err(Denied::Refused(ErrorInfo::fault()))
         }
     }
 }

@@ -34,6 +34,14 @@ pub mod action {
     pub const AUTH: u32 = 17;
 }
 
+/// What a presence item says of its member (ably-chat.md, section 4.3).
+pub mod presence_action {
+    pub const PRESENT: u32 = 1;
+    pub const ENTER: u32 = 2;
+    pub const LEAVE: u32 = 3;
+    pub const UPDATE: u32 = 4;
+}
+
 /// Bits of `flags`.
 pub mod flag {
     pub const HAS_PRESENCE: u64 = 1;

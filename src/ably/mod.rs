@@ -1,5 +1,6 @@
 //! Ably on the wire: live rooms, their presence and occupancy.
 
+mod attach;
 mod auth;
 mod capability;
 mod channels;

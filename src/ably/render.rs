@@ -13,6 +13,7 @@ use super::codec::Format;
 use super::error::ErrorInfo;
 use super::frame::{
     Content, Outgoing, OutgoingData, OutgoingMessage, OutgoingPresence, Version, action, flag, flags_of,
+    presence_action,
 };
 use crate::domain::occupancy::Occupancy;
 use crate::realtime::{Attached, Data, Event, Heard, Message, Payload, PresenceAction, PresenceItem};
@@ -81,10 +82,10 @@ pub fn metrics(now: &Occupancy) -> serde_json::Value {
 /// A member, or what it did.
 pub fn presence_of(item: &PresenceItem, format: Format) -> OutgoingPresence<'_> {
     let action = match item.action {
-        PresenceAction::Present => 1,
-        PresenceAction::Enter => 2,
-        PresenceAction::Leave => 3,
-        PresenceAction::Update => 4,
+        PresenceAction::Present => presence_action::PRESENT,
+        PresenceAction::Enter => presence_action::ENTER,
+        PresenceAction::Leave => presence_action::LEAVE,
+        PresenceAction::Update => presence_action::UPDATE,
     };
     OutgoingPresence {
         id: &item.id,

@@ -4,22 +4,20 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use rand::RngExt as _;
 
+use super::MAX_FRAME;
+use super::attach::Admissions;
 use super::auth::{self, Credential, Denied, Presented};
 use super::capability::Ops;
 use super::codec::Format;
-use super::door::{self, Allowed};
 use super::error::ErrorInfo;
-use super::frame::{
-    ConnectionDetails, Incoming, IncomingMessage, IncomingPresence, Outgoing, Published, action, modes_in,
-};
-use super::{MAX_FRAME, MAX_INBOUND_RATE};
+use super::frame::presence_action::{ENTER, LEAVE, UPDATE};
+use super::frame::{ConnectionDetails, Incoming, IncomingMessage, IncomingPresence, Outgoing, Published, action};
 use crate::auth::keys::LiveKeys;
 use crate::http::State;
 use crate::realtime::{
-    Answer, Attach, Attaching, Grant, Hub, Identity, Modes, NewMessage, NewPresence, Payload, PresenceAction, Refusal,
-    Session, Tell,
+    Answer, Grant, Hub, Identity, NewMessage, NewPresence, Payload, PresenceAction, Refusal, Session, Tell,
 };
 
 /// One client, over one socket.
@@ -28,17 +26,22 @@ pub struct Client {
     pub keys: LiveKeys,
     pub hub: Arc<Hub>,
     pub session: Session,
-    pub credential: Credential,
+    pub credential: Arc<Credential>,
     pub format: Format,
     /// The longest time without a frame from us.
     pub idle: Duration,
     /// Frames that the last one cost besides itself.
     pub debt: Cell<u32>,
+    pub admissions: Admissions,
 }
 
 /// What becomes of the socket after a frame.
 pub enum Next {
-    Goes,
+    Continue,
+    /// The frame is to be handled again, so much later.
+    Wait(Box<Incoming>, Duration),
+    /// The client is to be asked for another token, so much later.
+    RenewLater(Duration),
     /// For good, at the client's wish.
     Close,
     /// The client may come back.
@@ -49,16 +52,8 @@ pub enum Next {
     Part(ErrorInfo),
 }
 
-/// What an attachment gets that asks for nothing in particular (section 3.5).
-const USUAL_MODES: Modes = Modes::PRESENCE
-    .union(Modes::PUBLISH)
-    .union(Modes::SUBSCRIBE)
-    .union(Modes::PRESENCE_SUBSCRIBE)
-    .union(Modes::ANNOTATION_PUBLISH);
-/// To be told of so many members costs as much as a frame.
-const MEMBERS_A_FRAME: usize = 10;
-/// How often it is read who may enter a room that is changed at the same time.
-const ATTEMPTS: usize = 10;
+/// How long after a renewal that could not be judged the client is asked again, at least; at most twice as long.
+const RENEW_AGAIN: Duration = Duration::from_secs(3);
 
 impl Client {
     /// Handles a frame.
@@ -71,10 +66,10 @@ impl Client {
             }
             action::CLOSE => return Next::Close,
             action::DISCONNECT => return Next::Drop,
-            // On its own heap: it may ask the database, which takes more than all the rest of a socket.
-            action::ATTACH => return Box::pin(self.attach(&frame)).await,
+            action::ATTACH => self.begin_attach(frame),
             action::DETACH => self.detach(&frame),
-            action::MESSAGE | action::PRESENCE => return self.say_in_room(frame),
+            action::MESSAGE => return self.publish(frame),
+            action::PRESENCE => return self.change_presence(frame),
             // On its own heap, as it is rare and large: each socket would keep room for it.
             action::AUTH => return Box::pin(self.renew(frame)).await,
             other => {
@@ -85,7 +80,7 @@ impl Client {
                 }
             }
         }
-        Next::Goes
+        Next::Continue
     }
 
     /// Tells the client who it is, and what it needs to know of its connection.
@@ -100,7 +95,7 @@ impl Client {
             connection_key: self.session.key(),
             max_message_size: self.hub.limits().message_size,
             max_frame_size: MAX_FRAME,
-            max_inbound_rate: MAX_INBOUND_RATE.get(),
+            max_inbound_rate: self.hub.limits().rate_per_connection.get(),
             server_id: self.hub.node(),
             connection_state_ttl: millis(crate::realtime::RESUMABLE_FOR),
             max_idle_interval: millis(self.idle),
@@ -121,74 +116,36 @@ impl Client {
         self.session.outbox().push(Tell::Own(self.format.encode(frame)));
     }
 
-    async fn attach(&self, frame: &Incoming) -> Next {
-        let channel = frame.channel.as_deref().unwrap_or("");
-        match self.try_attach(channel, frame).await {
-            Ok(()) => Next::Goes,
-            Err(Denied::Refused(error)) => {
-                self.session.detach(channel); // it may have been there with more
-                self.fail_channel(channel, error);
-                Next::Goes
-            }
-            // An answer is due in 10 s, and a channel that fails does not try again by itself: a connection does.
-            Err(Denied::Unavailable) => Next::Part(ErrorInfo::unavailable()),
-        }
-    }
-
-    async fn try_attach(&self, channel: &str, frame: &Incoming) -> Result<(), Denied> {
-        let wanted = modes_in(frame.flags.unwrap_or(0));
-        let wanted = if wanted.is_empty() { USUAL_MODES } else { wanted };
-        let user = match self.session.identity() {
-            Identity::Client(id) => Some(Arc::clone(id)),
-            Identity::Anonymous | Identity::Anyone => None,
-        };
-        let param = |name: &str| frame.params.as_ref().and_then(|params| params.get(name)).and_then(Value::as_str);
-        let wants_occupancy = param("occupancy").is_some_and(|p| p == "metrics" || p.starts_with("metrics."));
-        let since = frame.channel_serial.as_deref().filter(|since| !since.is_empty());
-        let mut found = None;
-        for _ in 0..ATTEMPTS {
-            let allowed = door::allowed(&self.state, &self.credential, user.clone(), channel).await?;
-            let asked = wanted & allowed.asked.modes();
-            let modes = asked & allowed.grant.modes;
-            if modes.is_empty() {
-                let told = "the credential, or the role, allows nothing of what was asked for on this channel";
-                return Err(Denied::Refused(ErrorInfo::not_capable(told)));
-            }
-            let occupancy = wants_occupancy && allowed.grant.occupancy && allowed.asked.contains(Ops::CHANNEL_METADATA);
-            let Allowed { who, place, entry, .. } = &allowed;
-            let attach = Attach { channel, place, modes, asked, occupancy, since, who, entry, found };
-            match self.session.attach(attach).map_err(|refusal| Denied::Refused(refusal.into()))? {
-                Attaching::Done(members) => {
-                    self.debt.set(u32::try_from(members / MEMBERS_A_FRAME).unwrap_or(u32::MAX));
-                    return Ok(());
-                }
-                Attaching::Overtaken => {}
-                Attaching::Belongs(room) => found = Some(room),
-            }
-        }
-        Err(Denied::Unavailable)
-    }
-
     fn detach(&self, frame: &Incoming) {
         let channel = frame.channel.as_deref().unwrap_or("");
         self.session.detach(channel);
         self.say(&Outgoing { action: action::DETACHED, channel: Some(channel), ..Outgoing::default() });
     }
 
-    fn say_in_room(&self, frame: Incoming) -> Next {
-        let Some(serial) = frame.msg_serial else {
-            return Next::Fail(ErrorInfo::malformed("a frame that is to be acknowledged needs a msgSerial"));
-        };
+    fn publish(&self, frame: Incoming) -> Next {
+        let Some(serial) = frame.msg_serial else { return without_serial() };
         let channel = frame.channel.as_deref().unwrap_or("");
         let claim = self.credential.claim(channel);
-        let answer = match frame.action {
-            action::MESSAGE => messages(frame.messages.unwrap_or_default())
-                .and_then(|messages| self.session.publish(serial, channel, messages, claim)),
-            _ => presence(frame.presence.unwrap_or_default())
-                .and_then(|items| self.session.presence(serial, channel, items, claim)),
-        };
+        let answer = messages(frame.messages.unwrap_or_default())
+            .and_then(|messages| self.session.publish(serial, channel, messages, claim));
         self.answer(serial, answer);
-        Next::Goes
+        Next::Continue
+    }
+
+    fn change_presence(&self, frame: Incoming) -> Next {
+        let Some(serial) = frame.msg_serial else { return without_serial() };
+        let channel = frame.channel.as_deref().unwrap_or("");
+        // Members that enter are never refused for their number a second: the SDK would not try again. They wait.
+        let entering = self.session.entering(channel, entries(frame.presence.iter().flatten()));
+        if let Err(wait) = self.session.let_enter(channel, entering) {
+            return Next::Wait(Box::new(frame), wait);
+        }
+        self.debt.set(self.debt.get().saturating_add(u32::try_from(entering).unwrap_or(u32::MAX)));
+        let claim = self.credential.claim(channel);
+        let answer = presence(frame.presence.unwrap_or_default())
+            .and_then(|items| self.session.presence(serial, channel, items, claim));
+        self.answer(serial, answer);
+        Next::Continue
     }
 
     /// Behind the echo, which is there already: the SDK takes an ACK for the end of the matter (section 3.8).
@@ -214,7 +171,10 @@ impl Client {
             // A stale one: the client may come back with another, and go on.
             Err(Denied::Refused(error)) if (40140..40150).contains(&error.code) => return Next::Part(error),
             Err(Denied::Refused(error)) => return Next::Fail(error),
-            Err(Denied::Unavailable) => return Next::Part(ErrorInfo::unavailable()),
+            // The token that it has is good for a while yet.
+            Err(Denied::Unavailable) => {
+                return Next::RenewLater(RENEW_AGAIN.mul_f64(rand::rng().random_range(1.0..2.0)));
+            }
         };
         let asked = match self.session.identity() {
             Identity::Client(id) => Some(&**id),
@@ -226,7 +186,7 @@ impl Client {
         if !is_same {
             return Next::Fail(ErrorInfo::other_client());
         }
-        self.credential = credential;
+        self.credential = Arc::new(credential);
         self.session.holds_token_of(self.credential.issued_at);
         self.tell_connected(None);
         let lost = self.session.regrant(|channel| granted(self.credential.on(channel)));
@@ -234,10 +194,10 @@ impl Client {
             let told = "the new token does not allow anything on this channel";
             self.fail_channel(&channel, ErrorInfo::not_capable(told));
         }
-        Next::Goes
+        Next::Continue
     }
 
-    fn fail_channel(&self, channel: &str, error: ErrorInfo) {
+    pub(super) fn fail_channel(&self, channel: &str, error: ErrorInfo) {
         let error = Some(error);
         self.say(&Outgoing { action: action::ERROR, channel: Some(channel), error, ..Outgoing::default() });
     }
@@ -246,6 +206,15 @@ impl Client {
 /// What an attachment may have by a capability.
 pub fn granted(ops: Ops) -> Grant {
     Grant { modes: ops.modes(), occupancy: ops.contains(Ops::CHANNEL_METADATA) }
+}
+
+fn without_serial() -> Next {
+    Next::Fail(ErrorInfo::malformed("a frame that is to be acknowledged needs a msgSerial"))
+}
+
+/// The clients that a frame's items would make members, or keep so; a client of `None` is that of the connection.
+fn entries<'a>(items: impl Iterator<Item = &'a IncomingPresence>) -> impl Iterator<Item = Option<&'a str>> {
+    items.filter(|item| matches!(item.action, ENTER | UPDATE)).map(|item| item.client_id.as_deref())
 }
 
 fn messages(messages: Vec<IncomingMessage>) -> Result<Vec<NewMessage>, Refusal> {
@@ -262,9 +231,9 @@ fn messages(messages: Vec<IncomingMessage>) -> Result<Vec<NewMessage>, Refusal> 
 fn presence(items: Vec<IncomingPresence>) -> Result<Vec<NewPresence>, Refusal> {
     let item = |item: IncomingPresence| {
         let action = match item.action {
-            2 => PresenceAction::Enter,
-            3 => PresenceAction::Leave,
-            4 => PresenceAction::Update,
+            ENTER => PresenceAction::Enter,
+            LEAVE => PresenceAction::Leave,
+            UPDATE => PresenceAction::Update,
             _ => return Err(Refusal::Malformed("a client enters (2), leaves (3) or updates (4)".into())),
         };
         let IncomingPresence { id, client_id, data, encoding, extras, .. } = item;

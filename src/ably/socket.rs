@@ -1,10 +1,12 @@
 //! A client's socket: one task that reads, writes, keeps alive and ends.
 
+mod inbox;
 mod talk;
 mod times;
 mod writer;
 
 use std::cell::Cell;
+use std::io;
 use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use actix_web::http::header::{HOST, ORIGIN};
 use actix_web::rt;
 use actix_web::web::{Payload, ThinData};
 use actix_web::{Error, HttpRequest, HttpResponse};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, Closed, ProtocolError};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Closed, ProtocolError};
 use bytes::Bytes;
 use bytestring::ByteString;
 use chrono::{DateTime, Utc};
@@ -22,10 +24,11 @@ use governor::Quota;
 use governor::clock::{Clock as _, DefaultClock};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::attach::Admissions;
 use super::auth::{self, Credential, Denied, Presented};
 use super::codec::Format;
 use super::error::ErrorInfo;
-use super::frame::{Outgoing, action};
+use super::frame::{Incoming, Outgoing, action};
 use super::session::{Client, Next, granted};
 use super::{Ably, MAX_FRAME, MAX_INBOUND_RATE, render, rest};
 use crate::http::State;
@@ -36,8 +39,8 @@ use writer::Socket;
 
 /// How long either side may be silent, unless the client asks otherwise (ably-chat.md, section 3.4).
 const IDLE: Duration = Duration::from_secs(15);
-/// A client that wants to hear from us more rarely is pinged all the same: it may be gone.
-const PINGED: Duration = Duration::from_secs(30);
+/// A client that wants to hear from us more rarely is pinged all the same: one that is gone is noticed after twice this.
+const PINGED: Duration = Duration::from_secs(15);
 const IDLE_ALLOWED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1800));
 /// Around an occupancy update nothing else is written: in one segment with an echo and its ACK, the
 /// SDK takes the ACK first (section 3.8).
@@ -61,7 +64,7 @@ struct Wish {
     format: Format,
     resume: Option<String>,
     echo: bool,
-    /// It can't see pings, and wants frames.
+    /// It can't see pings, or does not say that it can, and wants frames.
     heartbeats: bool,
     idle: Duration,
     remain_present_for: Option<Duration>,
@@ -103,7 +106,7 @@ fn wish(req: &HttpRequest) -> Wish {
         format: if param("format").as_deref() == Some("msgpack") { Format::MessagePack } else { Format::Json },
         resume: param("resume").or_else(|| param("recover")),
         echo: param("echo").as_deref() != Some("false"),
-        heartbeats: param("heartbeats").as_deref() == Some("true"),
+        heartbeats: param("heartbeats").as_deref() != Some("false"),
         idle: span("heartbeatInterval").map_or(IDLE, |idle| idle.clamp(IDLE_ALLOWED.0, IDLE_ALLOWED.1)),
         remain_present_for: span("remainPresentFor"),
     }
@@ -124,17 +127,20 @@ async fn serve(
         Ok(opened) => opened,
         Err(Denied::Refused(error)) => {
             tracing::info!(code = error.code, reason = %error.message, "a client is refused");
-            return socket.end(Some(last(action::ERROR, Some(error)))).await;
+            return socket.end(Some(last(action::ERROR, Some(error))), Some(CloseCode::Policy.into())).await;
         }
         Err(Denied::Unavailable) => {
-            return socket.end(Some(last(action::DISCONNECTED, Some(ErrorInfo::unavailable())))).await;
+            let last = last(action::DISCONNECTED, Some(ErrorInfo::unavailable()));
+            return socket.end(Some(last), Some(CloseCode::Again.into())).await;
         }
     };
     let (hub, keys) = (Arc::clone(&ably.hub), ably.keys.clone());
-    let debt = Cell::new(0);
-    let client = Client { state, keys, hub, session, credential, format: wish.format, idle: wish.idle, debt };
+    let credential = Arc::new(credential);
+    let (debt, admissions) = (Cell::new(0), Admissions::default());
+    let Wish { format, idle, heartbeats, .. } = wish;
+    let client = Client { state, keys, hub, session, credential, format, idle, debt, admissions };
     client.tell_connected(refused);
-    Box::pin(talk(socket, incoming, client, wish.heartbeats)).await;
+    Box::pin(talk(socket, incoming, client, heartbeats)).await;
 }
 
 async fn open(

@@ -6,16 +6,15 @@ mod state;
 mod tell;
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use governor::Quota;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::connection::{ConnectionId, Rate};
-use super::doors::{Grant, Who};
+use super::connection::{Connection, ConnectionId};
+use super::doors::{Entry, Grant, Who};
 use super::event::{Attached, Event, Heard, Message, PresenceAction, PresenceItem, Told};
 use super::hub::{Hub, takes};
 use super::occupancy::{To, Updates};
@@ -24,7 +23,8 @@ use super::outbox::{Outbox, Tell};
 use super::presence::Members;
 use super::replay::Replay;
 use super::serial::Serial;
-use super::session::{Answer, Attach, Attaching, NewMessage, NewPresence, Refusal};
+use super::session::{Answer, Attach, Attaching, Known, NewMessage, NewPresence, Refusal};
+use super::share::Share;
 use super::{Modes, RESUMABLE_FOR};
 use crate::domain::door::Refused;
 use crate::domain::occupancy::Occupancy;
@@ -51,7 +51,10 @@ struct State {
     replay: Replay,
     /// The latest time that anything here was told with. None is earlier than one before.
     latest: Serial,
-    rate: Rate,
+    /// What is published here, and updates of members.
+    messages: Share,
+    /// Members that enter.
+    entries: Share,
     updates: Updates,
     /// How many attachments are told of occupancy.
     listeners: usize,
@@ -86,21 +89,23 @@ struct Attachment {
 struct Away {
     modes: Modes,
     asked: Modes,
+    occupancy: bool,
     who: Who,
     room: Option<RoomId>,
 }
 
 /// Members in a page of a snapshot (ably-chat.md, section 4.3).
 const PAGE: usize = 100;
+/// Members that may enter a room at once, and twice as many as it holds: after a restart all come back, maybe twice.
+const ENTRY_BURST: u32 = 500;
 /// Bytes that all members of a room keep there together.
 const PRESENCE_BYTES: usize = 2 * 1024 * 1024;
 
 impl Channel {
     /// A room that nobody is in yet.
     pub fn new(resource: ResourceId, name: &str, hub: &Hub) -> Self {
-        let burst = NonZeroU32::new(u32::try_from(hub.limits.members_per_room).unwrap_or(u32::MAX));
+        let members = u32::try_from(hub.limits.members_per_room).unwrap_or(u32::MAX);
         let rate = hub.limits.rate_per_room;
-        let quota = Quota::per_second(rate).allow_burst(burst.map_or(rate, |burst| burst.max(rate)));
         let order = hub.order(resource);
         let beginning = order.beginning(hub.millis());
         let state = State {
@@ -111,7 +116,8 @@ impl Channel {
             counts: Occupancy::default(),
             replay: Replay::new(beginning, Arc::clone(&hub.kept)),
             latest: beginning,
-            rate: Rate::direct(quota),
+            messages: Share::new(rate, members),
+            entries: Share::new(rate, members.saturating_mul(2).max(ENTRY_BURST)),
             updates: Updates::default(),
             listeners: 0,
             next_leave: None,
@@ -212,6 +218,23 @@ impl Channel {
         state.attachments.contains_key(&connection) || state.away.contains_key(&connection)
     }
 
+    /// How a connection is here, or was when it broke off; `called` and `turn` are those of its room.
+    pub fn known(&self, hub: &Hub, connection: ConnectionId, called: &str, turn: u64) -> Option<Known> {
+        let state = self.lock();
+        let here = state.attachments.get(&connection).map(|a| (a.modes, a.asked, a.occupancy, a.who.clone(), a.room));
+        let away = || state.away.get(&connection).map(|a| (a.modes, a.asked, a.occupancy, a.who.clone(), a.room));
+        let (modes, asked, occupancy, who, room) = here.or_else(away)?;
+        drop(state); // the doors are locked before a channel is
+        let managed = match room {
+            Some(room) => {
+                Some(hub.last_read(self.resource, room).filter(|read| read.seen.0.contains(hub.clock.now()))?)
+            }
+            None => None,
+        };
+        let entry = Entry { called: called.into(), turn, managed };
+        Some(Known { place: Arc::clone(&self.name), modes, asked, occupancy, who, entry })
+    }
+
     /// Who is attached by a managed room.
     pub fn connections(&self, room: RoomId) -> Vec<(ConnectionId, Who)> {
         let state = self.lock();
@@ -281,8 +304,8 @@ impl Channel {
         let mut state = self.lock();
         let now = Instant::now();
         if let Some(attachment) = state.take(connection) {
-            let Attachment { modes, asked, who, room, .. } = attachment;
-            state.away.insert(connection, Away { modes, asked, who, room });
+            let Attachment { modes, asked, occupancy, who, room, .. } = attachment;
+            state.away.insert(connection, Away { modes, asked, occupancy, who, room });
         }
         state.kept_until = Some(now + RESUMABLE_FOR);
         if state.members.leave(connection, Some(leaves_at)) {

@@ -336,6 +336,13 @@ impl Hub {
         self.doors.lock().managed.iter().map(|(room, inside)| (*room, inside.seen)).collect()
     }
 
+    /// What was last read of a managed room that somebody is in.
+    pub(super) fn last_read(&self, resource: ResourceId, room: RoomId) -> Option<Read> {
+        let rooms = self.doors.lock();
+        let managed = rooms.managed.get(&(resource, room))?;
+        Some(Read { room, name: managed.name.clone(), seen: managed.seen })
+    }
+
     /// Those of them whose window began or ended since.
     pub fn turned(&self, now: DateTime<Utc>) -> Vec<Room> {
         let rooms = self.doors.lock();

@@ -13,6 +13,7 @@ mod replay;
 mod schedule;
 mod serial;
 mod session;
+mod share;
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ pub use event::{Attached, Data, Event, Heard, Message, Payload, PresenceAction, 
 pub use hub::{Full, Hub, Place};
 pub use order::SPARE as SPARE_MILLIS;
 pub use outbox::{Batch, End, Outbox, Tell};
-pub use session::{Answer, Attach, Attaching, LONGEST_CLIENT_ID, NewMessage, NewPresence, Refusal, Session};
+pub use session::{Answer, Attach, Attaching, Known, LONGEST_CLIENT_ID, NewMessage, NewPresence, Refusal, Session};
 
 bitflags! {
     /// What an attachment may do in its room.
@@ -52,9 +53,10 @@ pub struct Limits {
     pub members_per_room: usize,
     /// Bytes of the messages, or of the presence data, of one frame.
     pub message_size: usize,
-    /// Published messages and presence changes a second.
+    /// Published messages and presence updates a second.
     pub rate_per_connection: NonZeroU32,
-    /// The same, of all its connections; a whole room may come in at once.
+    /// The same in a room, of all its connections, each of which has a fair share. Members that enter are counted
+    /// apart: beyond a burst they wait, and are not refused.
     pub rate_per_room: NonZeroU32,
     /// The shortest time between two occupancy updates of a room.
     pub occupancy_interval: Duration,

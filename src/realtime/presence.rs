@@ -1,6 +1,6 @@
 //! Who is present in a room.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -9,7 +9,7 @@ use super::connection::ConnectionId;
 use super::event::{Payload, PresenceAction, PresenceItem};
 
 /// A member is a client on a connection: the same client on two is two (ably-chat.md, section 5).
-type Who = (ConnectionId, Arc<str>);
+pub type Who = (ConnectionId, Arc<str>);
 
 /// The members of a room.
 #[derive(Debug, Default)]
@@ -87,6 +87,16 @@ impl Members {
             Some((item.id.clone(), PresenceItem { id, ..item }))
         };
         found.into_iter().filter_map(take).collect()
+    }
+
+    /// Members of those clients, `most` of them and one of each, whose connections broke off.
+    pub fn broken_off(&self, clients: &[&Arc<str>], most: usize) -> Vec<Who> {
+        let of = |client: &&Arc<str>| {
+            let mut leaving = self.members.iter().filter(|(_, member)| member.leaves_at.is_some());
+            leaving.find(|((_, id), _)| id == *client).map(|(who, _)| who.clone())
+        };
+        let found: BTreeSet<Who> = clients.iter().filter_map(of).collect();
+        found.into_iter().take(most).collect()
     }
 
     /// Everyone.

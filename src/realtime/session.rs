@@ -48,6 +48,18 @@ pub struct Attach<'a> {
     pub found: Option<RoomId>,
 }
 
+/// How a connection is in a room, as it was judged last.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The channel's own name.
+    pub place: Arc<str>,
+    pub modes: Modes,
+    pub asked: Modes,
+    pub occupancy: bool,
+    pub who: Who,
+    pub entry: Entry,
+}
+
 /// What came of going into a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attaching {
@@ -179,6 +191,13 @@ impl Session {
         Ok(attaching)
     }
 
+    /// How the connection is in a channel, or was when it broke off; `called` is what the channel's room is called.
+    pub fn known(&self, channel: &str, called: &str) -> Option<Known> {
+        let turn = self.hub.turn(self.connection.owner.resource, called); // before what follows is looked up
+        let channel = self.connection.state().channels.get(channel).cloned()?;
+        channel.known(&self.hub, self.connection.id, called, turn)
+    }
+
     /// Keeps when the client's token was issued, if it is one that can be revoked.
     pub fn holds_token_of(&self, issued_at: Option<DateTime<Utc>>) {
         self.connection.state().token_issued_at = issued_at;
@@ -244,11 +263,27 @@ impl Session {
             }
             let speaker = |item: &NewPresence| self.speaker(item.client_id.as_deref())?.ok_or(Refusal::NoClientId);
             let client_ids = items.iter().map(speaker).collect::<Result<Vec<_>, _>>()?;
-            // To leave is always free.
-            self.check_rate(items.iter().filter(|item| item.action != PresenceAction::Leave).count())?;
             let channel = self.channel(channel)?;
-            channel.presence(&self.hub, self.connection.id, serial, items.into_iter().zip(client_ids).collect())
+            channel.presence(&self.hub, &self.connection, serial, items.into_iter().zip(client_ids).collect())
         })
+    }
+
+    /// How many of those clients, by the names that a frame gives them, are not members of the channel yet.
+    pub fn entering<'a>(&self, channel: &str, clients: impl Iterator<Item = Option<&'a str>>) -> usize {
+        let Ok(channel) = self.channel(channel) else { return 0 };
+        let clients: Vec<Arc<str>> = clients.filter_map(|named| self.speaker(named).ok()?).collect();
+        channel.entering(self.connection.id, &clients)
+    }
+
+    /// Lets so many members enter a channel now.
+    ///
+    /// # Errors
+    /// How long they have to wait before it is worth trying again.
+    pub fn let_enter(&self, channel: &str, count: usize) -> Result<(), Duration> {
+        match self.channel(channel) {
+            Ok(channel) if count > 0 => channel.let_enter(self.connection.id, count),
+            _ => Ok(()),
+        }
     }
 
     /// Ends the connection for good: it leaves every room at once.

@@ -1,190 +1,262 @@
 //! What goes on over an open socket, until it ends.
 
 use super::*;
+use inbox::Inbox;
 
-/// How a talk ends.
-enum Ending {
-    /// Without another word.
-    Broken,
-    /// With a last frame, and the client may come back.
-    Parted(u32, Option<ErrorInfo>),
-    /// For good, with a last frame.
-    Closed(u32, Option<ErrorInfo>),
+/// How a socket ends.
+pub struct Ending {
+    /// A last frame.
+    last: Option<(u32, Option<ErrorInfo>)>,
+    /// Why the WebSocket is closed (docs/live-connections.md, Close codes).
+    close: Option<CloseReason>,
+    /// The client does not come back to this connection.
+    is_final: bool,
+}
+
+impl Ending {
+    /// Without a last frame. The client may come back.
+    fn broken(code: CloseCode) -> Self {
+        Self { last: None, close: Some(code.into()), is_final: false }
+    }
+
+    /// The other side is gone.
+    pub fn gone() -> Self {
+        Self::broken(CloseCode::Normal)
+    }
+
+    /// As the client closed it: it hears the same code.
+    fn echoed(close: Option<CloseReason>) -> Self {
+        let echo = |reason: CloseReason| match u16::from(reason.code) {
+            1004..=1006 | 1015 | ..1000 => CloseCode::Protocol.into(), // no such code may be sent
+            _ => CloseReason::from(reason.code),
+        };
+        Self { last: None, close: close.map(echo), is_final: false }
+    }
+
+    fn disconnected(code: CloseCode, error: ErrorInfo) -> Self {
+        Self { last: Some((action::DISCONNECTED, Some(error))), close: Some(code.into()), is_final: false }
+    }
+
+    fn closed() -> Self {
+        Self { last: Some((action::CLOSED, None)), close: Some(CloseCode::Normal.into()), is_final: true }
+    }
+
+    fn failed(code: CloseCode, error: ErrorInfo) -> Self {
+        Self { last: Some((action::ERROR, Some(error))), close: Some(code.into()), is_final: true }
+    }
+
+    fn expired() -> Self {
+        Self::disconnected(CloseCode::Policy, ErrorInfo::token_expired())
+    }
+
+    fn of(why: End) -> Self {
+        match why {
+            End::Superseded => Self::broken(CloseCode::Normal),
+            End::Overflow => {
+                let error = ErrorInfo::new(42910, 429, "the client reads too slowly: it may resume");
+                Self::disconnected(CloseCode::Policy, error)
+            }
+            End::Revoked => Self::disconnected(CloseCode::Policy, ErrorInfo::token_revoked()),
+            End::Stopping => {
+                let error = ErrorInfo::new(50003, 503, "the service is being stopped: connect again");
+                Self::disconnected(CloseCode::Away, error)
+            }
+        }
+    }
+
+    /// Of what can't be read from the socket.
+    pub fn of_error(error: &ProtocolError) -> Self {
+        let is_too_large = match error {
+            ProtocolError::Overflow => true,
+            // Of fragments, there is no other sign.
+            ProtocolError::Io(error) => error.to_string().contains("continuation size"),
+            _ => false,
+        };
+        match error {
+            _ if is_too_large => Self::failed(
+                CloseCode::Size,
+                ErrorInfo::new(40009, 413, format!("a frame has at most {MAX_FRAME} bytes")),
+            ),
+            ProtocolError::Io(error) if error.kind() == io::ErrorKind::InvalidData => Self::broken(CloseCode::Invalid),
+            ProtocolError::Io(_) => Self::broken(CloseCode::Normal), // the transport broke off: nobody hears it
+            _ => Self::broken(CloseCode::Protocol),
+        }
+    }
 }
 
 pub async fn talk(mut socket: Socket, mut incoming: AggregatedMessageStream, mut client: Client, heartbeats: bool) {
     let mut times = Times::new(client.idle, client.credential.expires_at, client.state.ctx.clock.now());
-    let frames = Rate::direct(Quota::per_second(MAX_INBOUND_RATE));
+    let mut inbox = Inbox::new(MAX_INBOUND_RATE);
     let mut timer = pin!(sleep_until(times.next()));
     let ending = loop {
-        timer.as_mut().reset(times.next());
+        timer.as_mut().reset(inbox.due().map_or(times.next(), |due| due.min(times.next())));
         // In no order: what never ends on one side must not keep the others waiting.
-        tokio::select! {
+        let done = tokio::select! {
             batch = client.session.outbox().next() => {
-                if let Err(ending) = write(&mut socket, &client, batch, &mut times).await {
-                    break ending;
-                }
+                write(&mut socket, &mut incoming, &mut inbox, &client, batch, &mut times).await
             }
-            message = incoming.recv() => {
-                times.heard = Instant::now();
-                let next = match message {
-                    Some(Ok(message)) => hear(&mut socket, &mut client, message, &frames, &mut times).await,
-                    Some(Err(error)) => of_broken(&error),
-                    None => Next::Drop,
-                };
-                match next {
-                    Next::Goes => {}
-                    Next::Close => break Ending::Closed(action::CLOSED, None),
-                    Next::Fail(error) => break Ending::Closed(action::ERROR, Some(error)),
-                    Next::Part(error) => break Ending::Parted(action::DISCONNECTED, Some(error)),
-                    Next::Drop => break Ending::Broken,
-                }
+            message = incoming.recv(), if inbox.is_empty() => inbox.receive(message, &mut times),
+            admission = client.admissions.next() => {
+                client.finish_attach(admission);
+                Ok(())
             }
             () = timer.as_mut() => {
-                if let Err(ending) = on_time(&mut socket, &client, heartbeats, &mut times).await {
-                    break ending;
-                }
+                on_time(&mut socket, &mut incoming, &mut inbox, &client, heartbeats, &mut times).await
             }
+        };
+        let done = match done {
+            Ok(()) => handle(&mut socket, &mut incoming, &mut inbox, &mut client, &mut times).await,
+            ended => ended,
+        };
+        if let Err(ending) = done {
+            break ending;
         }
     };
     finish(socket, client, ending).await;
 }
 
 async fn finish(mut socket: Socket, client: Client, ending: Ending) {
-    match ending {
-        Ending::Broken => {
-            drop(client);
-            socket.end(None).await;
+    if ending.is_final {
+        // What was answered before is told before.
+        if let Ok(Batch::Ordered(batch)) = timeout(Duration::ZERO, client.session.outbox().next()).await {
+            let _ = timeout(FAREWELL, socket.write_all(batch)).await;
         }
-        Ending::Parted(action, error) => {
-            drop(client);
-            socket.end(Some(last(action, error))).await;
-        }
-        Ending::Closed(action, error) => {
-            // What was answered before is told before.
-            if let Ok(Batch::Ordered(batch)) = timeout(Duration::ZERO, client.session.outbox().next()).await {
-                let _ = timeout(FAREWELL, socket.write_all(batch)).await;
-            }
-            client.session.close();
-            socket.end(Some(last(action, error))).await;
-        }
+        client.session.close();
+    } else {
+        drop(client);
     }
+    socket.end(ending.last.map(|(action, error)| last(action, error)), ending.close).await;
 }
 
-/// Writes what there is. A client that does not take it in time is parted from.
-async fn write(socket: &mut Socket, client: &Client, batch: Batch, times: &mut Times) -> Result<(), Ending> {
+/// Writes what there is.
+async fn write(
+    socket: &mut Socket,
+    incoming: &mut AggregatedMessageStream,
+    inbox: &mut Inbox,
+    client: &Client,
+    batch: Batch,
+    times: &mut Times,
+) -> Result<(), Ending> {
     let last_wrote = times.wrote;
     let writing = async {
         match batch {
-            Batch::Ordered(batch) => socket.write_all(batch).await.map_err(|_| Ending::Broken),
+            Batch::Ordered(batch) => socket.write_all(batch).await,
             Batch::Occupancy(updates) => {
                 sleep_until(last_wrote + BEFORE_OCCUPANCY).await;
-                socket.write_all(updates.into_iter().map(Tell::Shared)).await.map_err(|_| Ending::Broken)?;
+                socket.write_all(updates.into_iter().map(Tell::Shared)).await?;
                 tokio::time::sleep(AFTER_OCCUPANCY).await;
                 Ok(())
             }
-            Batch::End(why) => Err(ending_of(why)),
+            Batch::End(_) => Ok(()), // which ends the wait for it
         }
     };
-    tokio::select! {
-        biased;
-        why = client.session.outbox().ended() => return Err(ending_of(why)),
-        () = times.expired() => return Err(expired()),
-        written = timeout(times.patience(), writing) => written.unwrap_or(Err(Ending::Broken))?,
-    }
+    written(writing, incoming, inbox, client, times).await?;
     times.wrote = Instant::now();
     Ok(())
 }
 
-async fn hear(
-    socket: &mut Socket,
-    client: &mut Client,
-    message: AggregatedMessage,
-    frames: &Rate,
+/// Waits until something is written, for as long as the client shows signs of life and takes some of it.
+async fn written(
+    writing: impl Future<Output = Result<(), Closed>>,
+    incoming: &mut AggregatedMessageStream,
+    inbox: &mut Inbox,
+    client: &Client,
     times: &mut Times,
-) -> Next {
-    // One that sends too much, or much at once, is read more slowly.
-    let size = match &message {
-        AggregatedMessage::Text(text) => text.len(),
-        AggregatedMessage::Binary(bytes) => bytes.len(),
-        _ => 0,
-    };
-    let cost = u32::try_from(size / BYTES_A_FRAME).unwrap_or(u32::MAX).saturating_add(client.debt.take());
-    let cost = NonZeroU32::MIN.saturating_add(cost).min(MAX_INBOUND_RATE);
-    while let Ok(Err(later)) = frames.check_n(cost) {
-        tokio::time::sleep(later.wait_time_from(DefaultClock::default().now())).await;
+) -> Result<(), Ending> {
+    let outbox = client.session.outbox();
+    let mut writing = pin!(timeout(times.patience(), writing));
+    loop {
+        tokio::select! {
+            biased;
+            why = outbox.ended() => return Err(Ending::of(why)),
+            () = times.expired() => return Err(Ending::expired()),
+            written = writing.as_mut() => {
+                return match written {
+                    Ok(Ok(())) => Ok(()),
+                    Ok(Err(Closed)) => Err(Ending::broken(CloseCode::Normal)),
+                    Err(_) => Err(Ending::broken(CloseCode::Policy)),
+                };
+            }
+            // One that takes long to read may say something meanwhile, a pong for one.
+            message = incoming.recv(), if inbox.is_empty() => inbox.receive(message, times)?,
+            () = sleep_until(times.silent()) => return Err(Ending::broken(CloseCode::Policy)),
+        }
     }
+}
+
+/// Handles what was received, as far as it does not have to wait.
+async fn handle(
+    socket: &mut Socket,
+    incoming: &mut AggregatedMessageStream,
+    inbox: &mut Inbox,
+    client: &mut Client,
+    times: &mut Times,
+) -> Result<(), Ending> {
+    let Some(message) = inbox.take_message(client.debt.get()) else {
+        return handle_frame(inbox, client, times).await;
+    };
+    client.debt.set(0);
     let bytes = match message {
         AggregatedMessage::Text(text) => text.into_bytes(),
         AggregatedMessage::Binary(bytes) => bytes,
         AggregatedMessage::Ping(text) => {
-            let ponged = timeout(FAREWELL, socket.socket.pong(&text)).await;
-            return if matches!(ponged, Ok(Ok(()))) { Next::Goes } else { Next::Drop };
+            return written(socket.socket.pong(&text), incoming, inbox, client, times).await;
         }
-        AggregatedMessage::Pong(_) => return Next::Goes,
-        AggregatedMessage::Close(_) => return Next::Drop,
+        AggregatedMessage::Pong(_) => return Ok(()),
+        AggregatedMessage::Close(reason) => return Err(Ending::echoed(reason)),
     };
-    let frame = match client.format.decode(&bytes) {
-        Ok(frame) => frame,
-        Err(error) => {
-            let Some(serial) = client.format.serial_of(&bytes) else {
-                return Next::Fail(ErrorInfo::malformed(error.to_string()));
-            };
-            client.answer(serial, Err(Refusal::Malformed(error.to_string().into())));
-            return Next::Goes;
-        }
-    };
-    let renews = frame.action == action::AUTH;
-    let next = client.handle(frame).await;
-    if renews {
-        times.expire(client.credential.expires_at, client.state.ctx.clock.now());
+    match client.format.decode(&bytes) {
+        Ok(frame) => inbox.hold(Box::new(frame)),
+        Err(error) => match client.format.serial_of(&bytes) {
+            Some(serial) => client.answer(serial, Err(Refusal::Malformed(error.to_string().into()))),
+            None => return Err(Ending::failed(CloseCode::Invalid, ErrorInfo::malformed(error.to_string()))),
+        },
     }
-    next
+    handle_frame(inbox, client, times).await
 }
 
-async fn on_time(socket: &mut Socket, client: &Client, heartbeats: bool, times: &mut Times) -> Result<(), Ending> {
+async fn handle_frame(inbox: &mut Inbox, client: &mut Client, times: &mut Times) -> Result<(), Ending> {
+    let Some(frame) = inbox.take_frame(|frame| client.admissions.delay(frame)) else { return Ok(()) };
+    let renews = frame.action == action::AUTH;
+    match client.handle(*frame).await {
+        Next::Continue if renews => times.expire(client.credential.expires_at, client.state.ctx.clock.now()),
+        Next::Continue => {}
+        Next::Wait(frame, wait) => inbox.hold_until(frame, Instant::now() + wait),
+        Next::RenewLater(wait) => times.renew = Some(Instant::now() + wait),
+        Next::Close => return Err(Ending::closed()),
+        Next::Drop => return Err(Ending::broken(CloseCode::Normal)),
+        Next::Fail(error) => return Err(Ending::failed(CloseCode::Policy, error)),
+        Next::Part(error) => return Err(Ending::disconnected(CloseCode::Policy, error)),
+    }
+    Ok(())
+}
+
+async fn on_time(
+    socket: &mut Socket,
+    incoming: &mut AggregatedMessageStream,
+    inbox: &mut Inbox,
+    client: &Client,
+    heartbeats: bool,
+    times: &mut Times,
+) -> Result<(), Ending> {
     let now = Instant::now();
     if times.expires.is_some_and(|at| at <= now) {
-        return Err(expired());
+        return Err(Ending::expired());
     }
     if times.silent() <= now {
-        return Err(Ending::Broken);
+        return Err(Ending::broken(CloseCode::Policy));
     }
     if times.renew.is_some_and(|at| at <= now) {
         times.renew = None;
         client.say(&last(action::AUTH, None));
     }
-    if times.keep_alive() <= now {
-        times.wrote = now;
+    if times.ping() <= now {
+        times.pinged = now;
         if heartbeats {
             client.say(&last(action::HEARTBEAT, None));
         }
-        // Its pong also tells us that the client is there.
-        let pinged = timeout(FAREWELL, socket.socket.ping(b"")).await;
-        return if matches!(pinged, Ok(Ok(()))) { Ok(()) } else { Err(Ending::Broken) };
+        // Also to who sees no pings: its pong tells that the client is there.
+        written(socket.socket.ping(b""), incoming, inbox, client, times).await?;
     }
     Ok(())
-}
-
-fn expired() -> Ending {
-    Ending::Parted(action::DISCONNECTED, Some(ErrorInfo::token_expired()))
-}
-
-fn ending_of(why: End) -> Ending {
-    let parted = |code, status, told| Ending::Parted(action::DISCONNECTED, Some(ErrorInfo::new(code, status, told)));
-    match why {
-        End::Superseded => Ending::Broken,
-        End::Overflow => parted(42910, 429, "the client reads too slowly: it may resume"),
-        End::Revoked => Ending::Parted(action::DISCONNECTED, Some(ErrorInfo::token_revoked())),
-        End::Stopping => parted(50003, 503, "the service is being stopped: connect again"),
-    }
-}
-
-fn of_broken(error: &ProtocolError) -> Next {
-    match error {
-        ProtocolError::Overflow => {
-            Next::Fail(ErrorInfo::new(40009, 413, format!("a frame has at most {MAX_FRAME} bytes")))
-        }
-        _ => Next::Drop,
-    }
 }

@@ -1,12 +1,14 @@
-//! When something is to be done on a socket that nobody asks for.
+//! Deadlines of a socket: ping, silence, token renewal, token expiry.
 
 use super::*;
 
-/// When something is to be done that nobody asks for.
+/// When what has to be done next without a frame from the client or for it.
 pub struct Times {
+    /// The longest that the client may be silent, half of it.
     idle: Duration,
     pub heard: Instant,
     pub wrote: Instant,
+    pub pinged: Instant,
     pub renew: Option<Instant>,
     pub expires: Option<Instant>,
 }
@@ -14,7 +16,8 @@ pub struct Times {
 impl Times {
     pub fn new(idle: Duration, expires_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Self {
         let start = Instant::now();
-        let mut times = Self { idle, heard: start, wrote: start, renew: None, expires: None };
+        let idle = idle.min(PINGED);
+        let mut times = Self { idle, heard: start, wrote: start, pinged: start, renew: None, expires: None };
         times.expire(expires_at, now);
         times
     }
@@ -27,17 +30,19 @@ impl Times {
         self.expires = left.and_then(|left| start.checked_add(left));
     }
 
-    pub fn keep_alive(&self) -> Instant {
-        self.wrote + self.idle.min(PINGED).mul_f64(0.8)
+    /// When the next ping is due: whatever else is sent, as nothing else makes a client that only listens answer.
+    pub fn ping(&self) -> Instant {
+        self.pinged + self.idle.mul_f64(0.8)
     }
 
+    /// When the client was silent for so long that it is taken for gone.
     pub fn silent(&self) -> Instant {
         self.heard + self.patience()
     }
 
     /// How long a client may say nothing, or take nothing.
     pub fn patience(&self) -> Duration {
-        2 * self.idle.min(PINGED)
+        2 * self.idle
     }
 
     pub async fn expired(&self) {
@@ -49,6 +54,6 @@ impl Times {
 
     pub fn next(&self) -> Instant {
         let token = self.renew.into_iter().chain(self.expires);
-        token.chain([self.keep_alive(), self.silent()]).min().unwrap_or(self.heard)
+        token.chain([self.ping(), self.silent()]).min().unwrap_or(self.heard)
     }
 }

@@ -61,13 +61,13 @@ impl Socket {
         Ok(())
     }
 
-    /// A last frame, and the end.
-    pub async fn end(mut self, last: Option<Outgoing<'_>>) {
+    /// A last frame, and the end with its reason.
+    pub async fn end(mut self, last: Option<Outgoing<'_>>, close: Option<CloseReason>) {
         let farewell = async {
             if let Some(last) = last {
                 self.say(&last).await?;
             }
-            self.socket.close(None).await
+            self.socket.close(close).await
         };
         let _ = timeout(FAREWELL, farewell).await;
     }

@@ -13,7 +13,7 @@ impl Channel {
     ) -> Answer {
         let mut state = self.lock();
         state.check(connection, Modes::PUBLISH, "publish")?;
-        state.check_rate(hub, messages.len())?;
+        state.check_rate(hub, connection, messages.len())?;
         let id = format!("{connection}:{frame}");
         let messages = messages.into_iter().enumerate().map(|(index, (new, client_id))| {
             let id = format!("{id}:{index}");
@@ -48,22 +48,35 @@ impl Channel {
     pub fn presence(
         self: &Arc<Self>,
         hub: &Hub,
-        connection: ConnectionId,
+        connection: &Connection,
         frame: u64,
         items: Vec<(NewPresence, Arc<str>)>,
     ) -> Answer {
         let mut state = self.lock();
+        let rate = &connection.rate;
+        let connection = connection.id;
         state.check(connection, Modes::PRESENCE, "presence")?;
-        state.check_members(hub, connection, &items)?;
-        // To leave is always free.
-        state.check_rate(hub, items.iter().filter(|(item, _)| item.action != PresenceAction::Leave).count())?;
+        let taken_over = state.check_members(hub, connection, &items)?;
+        // To leave is free, and so is what the SDK does by itself: to enter, and to repeat that.
+        let is_update = |(new, client): &&(NewPresence, Arc<str>)| {
+            let is_member = state.members.bytes_of(connection, client).is_some();
+            is_member && new.action != PresenceAction::Leave && !state.is_repeated(connection, new, client)
+        };
+        let updates = items.iter().filter(is_update).count();
+        if !takes(rate, updates) {
+            return Err(Refusal::TooFast(hub.limits.rate_per_connection.get()));
+        }
+        state.check_rate(hub, connection, updates)?;
+        let left = taken_over.iter().filter_map(|(of, client)| state.members.remove(*of, client)).collect();
+        self.tell_left(&mut state, hub, left);
         let id = format!("{connection}:{frame}");
         let serial = self.next_serial(&mut state, hub);
         let timestamp = serial.instant();
         let mut done = Vec::new();
         for (index, (new, client_id)) in items.into_iter().enumerate() {
             let item_id = format!("{id}:{index}");
-            let NewPresence { action, payload, id: own_id, .. } = new;
+            let is_repeated = state.is_repeated(connection, &new, &client_id);
+            let NewPresence { action, payload, .. } = new;
             let item = |payload| PresenceItem { id: item_id, action, connection, client_id, payload, timestamp };
             if action == PresenceAction::Leave {
                 // A leave without data repeats the member's last; of one who is not there it is nothing.
@@ -73,18 +86,10 @@ impl Channel {
                     item.payload = was.payload;
                 }
                 done.push(item);
-            } else {
+            } else if !is_repeated {
                 let item = item(payload);
-                // A client that came back repeats its members, to be sure: nobody has to hear it (section 3.9).
-                // And one that did not hear yet that it was made to leave does not enter by that.
-                let repeats = |id: &str| {
-                    state.evicted.contains_key(id)
-                        || state.members.is_repeated(connection, &item.client_id, id, &item.payload)
-                };
-                if !own_id.is_some_and(|id| repeats(&id)) {
-                    state.members.put(&item, (frame, index));
-                    done.push(item);
-                }
+                state.members.put(&item, (frame, index));
+                done.push(item);
             }
         }
         if !done.is_empty() {
@@ -92,6 +97,16 @@ impl Channel {
             self.changed(&mut state, hub, Instant::now());
         }
         Ok(Vec::new())
+    }
+
+    /// How many of those clients are not members of the connection yet.
+    pub fn entering(&self, connection: ConnectionId, clients: &[Arc<str>]) -> usize {
+        self.lock().entering(connection, clients).len()
+    }
+
+    /// Lets so many members of a connection enter now, or gives how long they have to wait.
+    pub fn let_enter(&self, connection: ConnectionId, count: usize) -> Result<(), Duration> {
+        self.lock().entries.take(connection, count, Instant::now())
     }
 
     /// Makes every member of a client leave; it does not come back by itself. Gives how many there were.

@@ -64,21 +64,47 @@ impl State {
         if modes.contains(needed) { Ok(()) } else { Err(Refusal::NotGranted(name)) }
     }
 
-    pub(super) fn check_rate(&self, hub: &Hub, count: usize) -> Result<(), Refusal> {
-        if takes(&self.rate, count) { Ok(()) } else { Err(Refusal::TooFastInRoom(hub.limits.rate_per_room.get())) }
+    pub(super) fn check_rate(&mut self, hub: &Hub, connection: ConnectionId, count: usize) -> Result<(), Refusal> {
+        let too_fast = |_| Refusal::TooFastInRoom(hub.limits.rate_per_room.get());
+        if count == 0 { Ok(()) } else { self.messages.take(connection, count, Instant::now()).map_err(too_fast) }
     }
 
+    /// Those of the clients that are not members of the connection yet.
+    pub(super) fn entering<'a>(
+        &self,
+        connection: ConnectionId,
+        clients: impl IntoIterator<Item = &'a Arc<str>>,
+    ) -> Vec<&'a Arc<str>> {
+        clients.into_iter().filter(|client| self.members.bytes_of(connection, client).is_none()).collect()
+    }
+
+    /// True if an item has to be told to nobody: a client that came back repeats its members, to be sure (section 3.9).
+    /// And one that did not hear yet that it was made to leave does not enter by that.
+    pub(super) fn is_repeated(&self, connection: ConnectionId, new: &NewPresence, client_id: &Arc<str>) -> bool {
+        let is_known = |id: &String| {
+            self.evicted.contains_key(id) || self.members.is_repeated(connection, client_id, id, &new.payload)
+        };
+        new.action != PresenceAction::Leave && new.id.as_ref().is_some_and(is_known)
+    }
+
+    /// Checks that a frame's members fit in. Where the room is full, a client takes over the place of its own member
+    /// whose connection broke off: those are given, to be told that they left.
     pub(super) fn check_members(
         &self,
         hub: &Hub,
         connection: ConnectionId,
         items: &[(NewPresence, Arc<str>)],
-    ) -> Result<(), Refusal> {
+    ) -> Result<Vec<(ConnectionId, Arc<str>)>, Refusal> {
         let stays = |(new, _): &&(NewPresence, Arc<str>)| new.action != PresenceAction::Leave;
         let kept = |client: &Arc<str>| self.members.bytes_of(connection, client);
-        let joining = items.iter().filter(stays).filter(|(_, client)| kept(client).is_none()).count();
+        let joining = self.entering(connection, items.iter().filter(stays).map(|(_, client)| client));
         let max = hub.limits.members_per_room;
-        if joining > 0 && self.members.len() + joining > max {
+        let excess = (self.members.len() + joining.len()).saturating_sub(max);
+        let taken_over = match (excess, joining.is_empty()) {
+            (0, _) | (_, true) => Vec::new(),
+            _ => self.members.broken_off(&joining, excess),
+        };
+        if !joining.is_empty() && taken_over.len() < excess {
             return Err(Refusal::TooManyMembers(max));
         }
         let added: usize = items.iter().filter(stays).map(|(new, client)| new.payload.size() + client.len()).sum();
@@ -86,7 +112,7 @@ impl State {
         if added > replaced && self.members.bytes() + added - replaced > PRESENCE_BYTES {
             return Err(Refusal::TooMuchPresenceData);
         }
-        Ok(())
+        Ok(taken_over)
     }
 
     /// True if nobody is here, nor can come back to what was.

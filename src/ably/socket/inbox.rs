@@ -1,0 +1,103 @@
+//! What was received from a client and is not handled yet: one message, until which no other is read.
+
+use super::talk::Ending;
+use super::*;
+
+pub struct Inbox {
+    held: Option<Held>,
+    /// When what is held can go on, if it waits for a time.
+    until: Option<Instant>,
+    /// What is read from one client; what comes quicker waits.
+    rate: Rate,
+}
+
+enum Held {
+    Message(AggregatedMessage),
+    Frame(Box<Incoming>),
+}
+
+impl Inbox {
+    pub fn new(frames: NonZeroU32) -> Self {
+        Self { held: None, until: None, rate: Rate::direct(Quota::per_second(frames)) }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.held.is_none()
+    }
+
+    /// When what is held has to be looked at again; `None` if it waits for something else, or nothing is held.
+    pub fn due(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Takes what the socket gave. Whatever it is, the client is alive.
+    pub fn receive(
+        &mut self,
+        message: Option<Result<AggregatedMessage, ProtocolError>>,
+        times: &mut Times,
+    ) -> Result<(), Ending> {
+        times.heard = Instant::now();
+        match message {
+            Some(Ok(message)) => {
+                (self.held, self.until) = (Some(Held::Message(message)), None);
+                Ok(())
+            }
+            Some(Err(error)) => Err(Ending::of_error(&error)),
+            None => Err(Ending::gone()),
+        }
+    }
+
+    /// The message that is held, unless the client sent too much lately. `debt` is what its last frame cost besides.
+    pub fn take_message(&mut self, debt: u32) -> Option<AggregatedMessage> {
+        if self.is_waiting() {
+            return None;
+        }
+        let size = match &self.held {
+            Some(Held::Message(AggregatedMessage::Text(text))) => text.len(),
+            Some(Held::Message(AggregatedMessage::Binary(bytes))) => bytes.len(),
+            Some(Held::Message(_)) => 0,
+            _ => return None,
+        };
+        let cost = u32::try_from(size / BYTES_A_FRAME).unwrap_or(u32::MAX).saturating_add(debt);
+        let cost = NonZeroU32::MIN.saturating_add(cost).min(MAX_INBOUND_RATE);
+        if let Ok(Err(later)) = self.rate.check_n(cost) {
+            self.until = Some(Instant::now() + later.wait_time_from(DefaultClock::default().now()));
+            return None;
+        }
+        match self.held.take() {
+            Some(Held::Message(message)) => Some(message),
+            held => {
+                self.held = held;
+                None
+            }
+        }
+    }
+
+    /// The frame that is held, unless it has to wait.
+    pub fn take_frame(&mut self, has_to_wait: impl FnOnce(&Incoming) -> bool) -> Option<Box<Incoming>> {
+        match self.held.take() {
+            Some(Held::Frame(frame)) if !self.is_waiting() && !has_to_wait(&frame) => Some(frame),
+            held => {
+                self.held = held;
+                None
+            }
+        }
+    }
+
+    /// Holds a frame until it is taken.
+    pub fn hold(&mut self, frame: Box<Incoming>) {
+        (self.held, self.until) = (Some(Held::Frame(frame)), None);
+    }
+
+    /// Holds a frame until then.
+    pub fn hold_until(&mut self, frame: Box<Incoming>, at: Instant) {
+        (self.held, self.until) = (Some(Held::Frame(frame)), Some(at));
+    }
+
+    fn is_waiting(&mut self) -> bool {
+        if self.until.is_some_and(|at| at <= Instant::now()) {
+            self.until = None;
+        }
+        self.until.is_some()
+    }
+}
