@@ -74,7 +74,8 @@ fn a_room_that_begins_again_begins_after_all_that_was_told_in_it() {
         let _ = ann.publish("one", "last");
         bob.listen();
         let before = bob.views["one"].since.clone();
-        (ann.close(), bob.close());
+        ann.close();
+        bob.close();
         pass(&hub, 121_000).await;
         hub.clock.advance(TimeDelta::hours(-1));
         let (_ann, bob) = two(&hub);
@@ -97,7 +98,8 @@ fn the_ceiling_of_serials_is_due_only_while_a_room_is_live() {
         assert_eq!(hub.ceiling_to_begin(resource()), None, "it began");
         assert_eq!(hub.ceilings_due(), [(resource(), to + 6_000)]);
 
-        (ann.close(), bob.close());
+        ann.close();
+        bob.close();
         pass(&hub, 121_000).await;
         assert_eq!(hub.ceilings_due(), []);
     });
