@@ -1,5 +1,7 @@
 //! `POST /keys/{keyName}/requestToken`: a token for a signed request (ably-chat.md, section 2.3).
 
+mod fields;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,8 +10,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Payload, ThinData};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 
 use super::Ably;
 use super::capability::Capability;
@@ -19,19 +20,7 @@ use crate::auth::client_token::{self, Issue};
 use crate::auth::keyring::AccessKey;
 use crate::auth::token_request::is_signed;
 use crate::http::State;
-
-/// What a client signed. Numbers may come as text, and are signed as they are written.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TokenRequest {
-    key_name: String,
-    client_id: Option<String>,
-    capability: Option<String>,
-    ttl: Option<Value>,
-    timestamp: Option<Value>,
-    nonce: Option<String>,
-    mac: Option<String>,
-}
+use fields::Fields;
 
 /// A token with what it is good for.
 #[derive(Debug, Serialize)]
@@ -86,8 +75,7 @@ pub async fn request_token(
         let Ok(Ok(Ok(body))) = body else {
             return Err(ErrorInfo::malformed("the body did not arrive, or is larger than 64 KiB"));
         };
-        let told = "the body is not a token request: an object with keyName, timestamp, nonce and mac";
-        let asked: TokenRequest = serde_json::from_slice(&body).map_err(|_| ErrorInfo::malformed(told))?;
+        let asked = Fields::read(&body)?;
         if asked.key_name != name {
             return Err(ErrorInfo::malformed("the keyName in the body is not that in the path"));
         }
@@ -98,30 +86,26 @@ pub async fn request_token(
     rest::answer(&req, StatusCode::CREATED, outcome.await)
 }
 
-fn grant(key: &AccessKey, asked: TokenRequest, nonces: &Nonces, now: DateTime<Utc>) -> Result<TokenDetails, ErrorInfo> {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let (ttl, timestamp) = (written(asked.ttl.as_ref()), written(asked.timestamp.as_ref()));
-    let (client_id, nonce) = (text(&asked.client_id), text(&asked.nonce));
-    let fields = [&asked.key_name, &ttl, &text(&asked.capability), &client_id, &timestamp, &nonce];
-    if !is_signed(key, &fields.map(String::as_str), &text(&asked.mac)) {
+fn grant(key: &AccessKey, asked: Fields, nonces: &Nonces, now: DateTime<Utc>) -> Result<TokenDetails, ErrorInfo> {
+    if !is_signed(key, &asked.signed(), &asked.mac) {
         return Err(ErrorInfo::new(40101, 401, "the mac is not the key's over this request"));
     }
-    let sent = timestamp.parse().ok().and_then(DateTime::from_timestamp_millis);
+    let sent = asked.timestamp.parse().ok().and_then(DateTime::from_timestamp_millis);
     if sent.is_none_or(|sent| (now - sent).abs() > SKEW) {
         return Err(ErrorInfo::new(40104, 401, "the timestamp is more than 2 minutes from this server's clock"));
     }
-    let ttl = if ttl.is_empty() { Some(USUAL_TTL) } else { ttl.parse().ok() };
+    let ttl = if asked.ttl.is_empty() { Some(USUAL_TTL) } else { asked.ttl.parse().ok() };
     let ttl = ttl.filter(|ttl| (1..=LONGEST_TTL).contains(ttl));
     let ttl = ttl.ok_or_else(|| ErrorInfo::new(40003, 400, "the ttl is not from 1 ms to 24 hours, in milliseconds"))?;
-    let capability = asked.capability.filter(|text| !text.is_empty()).unwrap_or_else(|| EVERYTHING.to_owned());
+    let capability = if asked.capability.is_empty() { EVERYTHING.to_owned() } else { asked.capability };
     if Capability::read(&capability)?.is_empty() {
         return Err(ErrorInfo::not_capable("the capability allows nothing"));
     }
     // Last: a request that is refused for another reason can be mended and sent again.
-    if !nonces.take(&key.name, &nonce, now) {
+    if !nonces.take(&key.name, &asked.nonce, now) {
         return Err(ErrorInfo::new(40105, 401, "the nonce was used before: make a new request for each token"));
     }
-    issue(key, asked.client_id.filter(|id| !id.is_empty()), capability, ttl, now)
+    issue(key, Some(asked.client_id).filter(|id| !id.is_empty()), capability, ttl, now)
 }
 
 /// A token that is signed with `key` and good for `ttl` milliseconds.
@@ -149,13 +133,4 @@ pub fn issue(
         capability,
         client_id,
     })
-}
-
-/// A number, or the text of one, as the client wrote and signed it.
-fn written(value: Option<&Value>) -> String {
-    match value {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
-        _ => String::new(),
-    }
 }

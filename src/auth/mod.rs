@@ -5,6 +5,7 @@ pub mod hmac;
 pub mod jwt;
 pub mod keyring;
 pub mod keys;
+pub mod members;
 pub mod token_request;
 
 use chrono::TimeDelta;

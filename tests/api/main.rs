@@ -25,6 +25,7 @@ mod round_trips;
 mod signing_keys;
 mod support;
 mod sweeper;
+mod token_requests;
 mod validity;
 #[path = "../wire/mod.rs"]
 mod wire;

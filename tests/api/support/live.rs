@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
+use sha2::Sha256;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::TestApp;
+use super::{KEY, TestApp};
 
 /// The access key of the tests, as clients of live rooms write it, in a query.
 pub const LIVE_KEY: &str = "key=dev.primary:bWFkZS11cC1rZXktZm9yLXRlc3QtdmVjdG9ycy0wMDE%3D";
@@ -95,6 +97,12 @@ pub async fn live_user(app: &TestApp) -> (String, Socket) {
     let mut socket = Socket::connect(app, &format!("access_token={token}")).await;
     assert_eq!(socket.next().await["action"], 4);
     (id, socket)
+}
+
+/// The access key's HMAC over a text, as clients of live rooms sign: with the key's text, not the bytes that it encodes.
+pub fn live_mac(text: &str) -> Vec<u8> {
+    let mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes()).unwrap().chain_update(text);
+    mac.finalize().into_bytes().to_vec()
 }
 
 /// The kind of a frame, and the code in it.
