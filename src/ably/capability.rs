@@ -1,10 +1,9 @@
 //! What a credential may do, and where (ably-chat.md, section 2.5).
 
-use std::collections::BTreeMap;
-
 use bitflags::bitflags;
 
 use super::error::ErrorInfo;
+use crate::auth::members::Members;
 use crate::realtime::Modes;
 
 bitflags! {
@@ -52,11 +51,13 @@ impl Capability {
 
     /// Reads the JSON text of a token's claim: `{"<pattern>": ["<operation>", …]}`.
     pub fn read(text: &str) -> Result<Self, ErrorInfo> {
-        let told = "the capability is not a JSON object of lists of operations, as {\"lobby\":[\"subscribe\"]}";
-        let read: BTreeMap<String, Vec<String>> =
-            serde_json::from_str(text).map_err(|_| ErrorInfo::new(40003, 400, told))?;
-        let ops = |words: Vec<String>| words.iter().map(|word| op(word)).fold(Ops::empty(), Ops::union);
-        Ok(Self(read.into_iter().map(|(pattern, words)| (pattern, ops(words))).collect()))
+        let told = "the capability is not a JSON object of lists of operations, each name once, as {\"lobby\":[\"subscribe\"]}";
+        let read = || {
+            let ops = |words: Vec<String>| words.iter().map(|word| op(word)).fold(Ops::empty(), Ops::union);
+            let entry = |(pattern, words)| Some((pattern, ops(serde_json::from_value(words).ok()?)));
+            Members::read(text.as_bytes())?.into_iter().map(entry).collect::<Option<_>>()
+        };
+        read().map(Self).ok_or_else(|| ErrorInfo::new(40003, 400, told))
     }
 
     /// True if it allows nothing anywhere.
@@ -146,6 +147,8 @@ mod tests {
     #[case("")]
     #[case("[]")]
     #[case(r#"{"lobby":"*"}"#)]
+    #[case(r#"{"lobby":[7]}"#)]
+    #[case::channel_twice(r#"{"lobby":["subscribe"],"lobby":["*"]}"#)]
     fn what_is_no_capability_is_refused(#[case] text: &str) {
         assert_eq!(Capability::read(text).map_err(|error| error.code), Err(40003));
     }
