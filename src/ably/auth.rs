@@ -67,9 +67,10 @@ pub async fn judge(
     match presented {
         Presented::Key(key) => of_key(keys, key).map_err(Denied::Refused),
         Presented::Token(token) => {
-            let token = client_token::verify(keys, token, state.ctx.clock.now());
+            let now = state.ctx.clock.now();
+            let token = client_token::verify(keys, token, now);
             let token = token.map_err(|error| Denied::Refused(ErrorInfo::token(error, on_connection)))?;
-            of_token(state, token).await
+            of_token(state, token, now).await
         }
     }
 }
@@ -91,14 +92,15 @@ fn of_key(keys: &Keys, text: &str) -> Result<Credential, ErrorInfo> {
     })
 }
 
-async fn of_token(state: &State, token: ClientToken) -> Result<Credential, Denied> {
-    let ClientToken { resource, holder, expires_at } = token;
-    let credential = |client, capability, claims| Credential {
+async fn of_token(state: &State, token: ClientToken, now: DateTime<Utc>) -> Result<Credential, Denied> {
+    let end = token.expires_after(now).ok_or_else(|| Denied::Refused(ErrorInfo::token_expired()));
+    let ClientToken { resource, holder, .. } = token;
+    let credential = |client, capability, claims, end| Credential {
         resource,
         client,
         capability,
         is_key: false,
-        expires_at: Some(expires_at),
+        expires_at: Some(end),
         issued_at: None,
         claims,
     };
@@ -113,9 +115,10 @@ async fn of_token(state: &State, token: ClientToken) -> Result<Credential, Denie
                 }
             };
             let capability = capability.map_or(Ok(Capability::all()), |text| Capability::read(&text));
-            Ok(credential(client, capability.map_err(Denied::Refused)?, claims))
+            Ok(credential(client, capability.map_err(Denied::Refused)?, claims, end?))
         }
         Holder::User { id, user, issued_at } => {
+            let end = end?; // before the database is asked
             match service::identities::token_stands(&state.ctx, resource, user, issued_at).await {
                 Ok(true) => {}
                 Ok(false) => return Err(Denied::Refused(ErrorInfo::token_revoked())),
@@ -125,7 +128,7 @@ async fn of_token(state: &State, token: ClientToken) -> Result<Credential, Denie
                     return Err(Denied::Unavailable);
                 }
             }
-            let credential = credential(For::Client(id.to_string()), Capability::all(), BTreeMap::new());
+            let credential = credential(For::Client(id.to_string()), Capability::all(), BTreeMap::new(), end);
             Ok(Credential { issued_at: Some(issued_at), ..credential })
         }
     }

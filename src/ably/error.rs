@@ -72,7 +72,8 @@ impl ErrorInfo {
     /// were changed; on REST the client would fetch and repeat without an end (section 2.6).
     pub fn token(error: TokenError, on_connection: bool) -> Self {
         match error {
-            TokenError::Expired => Self::token_expired(),
+            // Another token would be of the same scope.
+            TokenError::Scope => Self::not_capable(error.to_string()),
             _ if on_connection => Self::new(40144, 401, error.to_string()),
             _ => Self::new(40101, 401, error.to_string()),
         }

@@ -1,16 +1,24 @@
-//! Tokens that clients of live rooms come with (ably-chat.md, section 2.2).
+//! Tokens that clients of live rooms come with (ably-chat.md, section 2.2; docs/credentials.md).
+
+mod claims;
+mod header;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use hmac::Mac as _;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use secrecy::ExposeSecret as _;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::keyring::AccessKey;
 use super::keys::Keys;
+use super::members::Members;
 use crate::domain::raw_id::RawId;
 use crate::domain::resource::ResourceId;
 
@@ -38,95 +46,70 @@ pub enum Holder {
     User { id: RawId, user: Uuid, issued_at: DateTime<Utc> },
 }
 
-/// Why a token is not taken.
+/// Why a token is not taken. The texts are for clients, and hold no secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    #[error("the token is not a JWT that names its key (kid)")]
+    #[error(
+        "the token is not a JWT: write two JSON objects, each name in them once, and a signature, in base64url with dots between"
+    )]
     Malformed,
-    #[error("the token names a key (kid) that this service does not have")]
+    #[error("the token's header parameter {name} must be {wanted}")]
+    Header { name: &'static str, wanted: &'static str },
+    #[error("the token names a key (kid) that this service does not have: check the key's name")]
     UnknownKey,
-    #[error("the token is not signed with the key that it names, in the key's algorithm")]
+    #[error("the token is not signed with the key that it names (kid): check the key's secret")]
     Signature,
-    #[error("the token lacks a claim, or has one that is not readable: {0}")]
-    Claims(&'static str),
-    #[error("the token has expired")]
-    Expired,
+    #[error("the token's claim {name} must be {wanted}")]
+    Claim { name: &'static str, wanted: &'static str },
+    #[error(
+        "the token is for another service: its claim aud must be left out, or name the key (such as dev.primary), the part of it before the dot, or the resource's id"
+    )]
+    Audience,
+    #[error("the token is not good yet (nbf): wait, or check the clock of the machine that made it")]
+    NotYet,
+    #[error("the token's scopes do not include `chat`, which live rooms need: issue one with that scope")]
+    Scope,
 }
 
-const CAPABILITY: &str = "x-ably-capability";
-const CLIENT_ID: &str = "x-ably-clientId";
-const ROOM_CLAIM: &str = "ably.room.";
-
-#[derive(Deserialize)]
-struct Claims {
-    exp: f64,
-    #[serde(rename = "iatMs")]
-    iat_ms: Option<i64>,
-    skypeid: Option<String>,
-    #[serde(flatten)]
-    rest: BTreeMap<String, Value>,
+impl ClientToken {
+    /// When it ends, if that is still to come.
+    ///
+    /// This is asked last: a client is told of the end only if the token is good otherwise.
+    pub fn expires_after(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        (now < self.expires_at).then_some(self.expires_at)
+    }
 }
 
 /// Reads a token by the key that it names; the key decides the algorithm.
 ///
 /// # Errors
-/// `Expired` only for a token that is good otherwise.
+/// It is none of this service, or not for live rooms. [`ClientToken::expires_after`] says whether it has ended.
 pub fn verify(keys: &Keys, token: &str, now: DateTime<Utc>) -> Result<ClientToken, TokenError> {
-    let kid = jsonwebtoken::decode_header(token).ok().and_then(|header| header.kid).ok_or(TokenError::Malformed)?;
-    let read = if let Some(key) = keys.access.find(&kid) {
-        let secret = DecodingKey::from_secret(key.text.expose_secret().as_bytes());
-        of_client(key.resource, decode(token, &secret, Algorithm::HS256)?)?
-    } else if let Some(signer) = keys.signers.iter().find(|signer| signer.kid() == Some(&*kid)) {
+    let mut parts = token.split('.');
+    let (Some(header), Some(body), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(TokenError::Malformed);
+    };
+    let signed = &token[..header.len() + 1 + body.len()];
+    let header = header::read(&Members::in_part(header).ok_or(TokenError::Malformed)?)?;
+    // Claims are read once it is known who made them.
+    let claims = || Members::in_part(body).ok_or(TokenError::Malformed);
+    if let Some(key) = keys.access.find(&header.kid) {
+        header.is_for("HS256", "HS256, as the key that it names signs")?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenError::Signature)?;
+        key.text_mac.clone().chain_update(signed).verify_slice(&signature).map_err(|_| TokenError::Signature)?;
+        claims::of_client(key, claims()?, now)
+    } else if let Some(signer) = keys.signers.iter().find(|signer| signer.kid() == Some(&*header.kid)) {
+        header.is_for("RS256", "RS256, as the key that it names signs")?;
         let public = DecodingKey::from_jwk(signer.public()).map_err(|_| TokenError::UnknownKey)?;
-        of_user(signer.resource(), decode(token, &public, Algorithm::RS256)?)?
+        let is_signed = jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &public, Algorithm::RS256);
+        if !is_signed.unwrap_or(false) {
+            return Err(TokenError::Signature);
+        }
+        claims::of_user(signer.resource(), &claims()?, now)
     } else {
-        return Err(TokenError::UnknownKey);
-    };
-    if read.expires_at <= now { Err(TokenError::Expired) } else { Ok(read) }
-}
-
-fn decode(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<Claims, TokenError> {
-    let mut rules = Validation::new(algorithm);
-    rules.validate_exp = false; // by our own clock, later
-    rules.validate_aud = false;
-    rules.required_spec_claims.clear();
-    let read = jsonwebtoken::decode::<Claims>(token, key, &rules);
-    read.map(|read| read.claims).map_err(|error| match error.kind() {
-        jsonwebtoken::errors::ErrorKind::Json(_) => TokenError::Claims("exp"),
-        _ => TokenError::Signature,
-    })
-}
-
-fn of_client(resource: ResourceId, mut claims: Claims) -> Result<ClientToken, TokenError> {
-    let mut text = |name: &'static str| match claims.rest.remove(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(TokenError::Claims(name)),
-    };
-    let (capability, client_id) = (text(CAPABILITY)?, text(CLIENT_ID)?);
-    let of_room = |(name, value): (String, Value)| {
-        let room = name.strip_prefix(ROOM_CLAIM)?.to_owned();
-        Some((room, value.as_str()?.to_owned()))
-    };
-    let expires_at = instant(claims.exp)?;
-    let claims = claims.rest.into_iter().filter_map(of_room).collect();
-    Ok(ClientToken { resource, holder: Holder::Client { client_id, capability, claims }, expires_at })
-}
-
-fn of_user(resource: ResourceId, claims: Claims) -> Result<ClientToken, TokenError> {
-    let id = claims.skypeid.and_then(|id| format!("8:{id}").parse::<RawId>().ok());
-    let id = id.ok_or(TokenError::Claims("skypeid"))?;
-    let user = id.guids().filter(|(owner, _)| *owner == resource).map(|(_, user)| user);
-    let user = user.ok_or(TokenError::Claims("skypeid"))?;
-    let issued_at = claims.iat_ms.and_then(DateTime::from_timestamp_millis).ok_or(TokenError::Claims("iatMs"))?;
-    Ok(ClientToken { resource, holder: Holder::User { id, user, issued_at }, expires_at: instant(claims.exp)? })
-}
-
-fn instant(seconds: f64) -> Result<DateTime<Utc>, TokenError> {
-    let millis = seconds * 1000.0;
-    #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates, and the date is checked")]
-    let at = millis.is_finite().then(|| DateTime::from_timestamp_millis(millis as i64)).flatten();
-    at.ok_or(TokenError::Claims("exp"))
+        Err(TokenError::UnknownKey)
+    }
 }
 
 /// What a token that is made for a token request says.

@@ -3,6 +3,7 @@
 mod auth;
 mod batches;
 mod cors;
+mod credentials;
 mod demo;
 mod docs;
 mod document;

@@ -185,7 +185,7 @@ inBothFormats("a user token of the identity service", (format) => {
   const identity = new CommunicationIdentityClient(server.httpConnectionString, { allowInsecureConnection: true });
 
   test("its bearer is the user, by its raw id", async (t) => {
-    const { user, token } = await identity.createUserAndToken(["voip"]);
+    const { user, token } = await identity.createUserAndToken(["chat"]);
     const client = bearer(t, server, token, format);
     const room = await over(client).rooms.get(fresh());
     await room.attach();
@@ -197,14 +197,20 @@ inBothFormats("a user token of the identity service", (format) => {
     assert.deepEqual(members.map(({ clientId }) => clientId), [user.communicationUserId]);
   });
 
+  test("without the scope chat, its bearer fails for good, and asks for no other token", async (t) => {
+    const { token } = await identity.createUserAndToken(["voip", "chat.join"]);
+
+    assert.deepEqual(await failure(bearer(t, server, token, format)), [40160, 401]);
+  });
+
   test("its bearer may take no other name", async (t) => {
-    const { token } = await identity.createUserAndToken(["voip"]);
+    const { token } = await identity.createUserAndToken(["chat"]);
 
     assert.deepEqual(await failure(bearer(t, server, token, { ...format, clientId: "ann" })), [40102, 401]);
   });
 
   test("it opens nothing once it is revoked", async (t) => {
-    const { user, token } = await identity.createUserAndToken(["voip"]);
+    const { user, token } = await identity.createUserAndToken(["chat"]);
     await identity.revokeTokens(user);
 
     const refused = await dial(t, server, { ...format, access_token: token });
