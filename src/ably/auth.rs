@@ -22,6 +22,8 @@ pub enum Presented {
     /// `<name>:<secret>`.
     Key(String),
     Token(String),
+    /// More than one of them, of which none is taken: who looked at the request before may have taken another.
+    Several,
 }
 
 /// Why a client is not let in.
@@ -71,6 +73,10 @@ pub async fn judge(
             let token = client_token::verify(keys, token, now);
             let token = token.map_err(|error| Denied::Refused(ErrorInfo::token(error, on_connection)))?;
             of_token(state, token, now).await
+        }
+        Presented::Several => {
+            let told = "show one credential: the request has several keys or tokens, in its query or its headers";
+            Err(Denied::Refused(ErrorInfo::malformed_credential(told)))
         }
     }
 }
@@ -189,12 +195,13 @@ pub fn from_header(header: &str) -> Result<Presented, ErrorInfo> {
     let told = "the Authorization header is neither `Basic` with a key, nor `Bearer` with a token, in base64";
     let malformed = || ErrorInfo::malformed_credential(told);
     let (scheme, rest) = header.split_once(' ').ok_or_else(malformed)?;
-    let decoded = || STANDARD.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let rest = rest.trim();
+    let decoded = || STANDARD.decode(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     if scheme.eq_ignore_ascii_case("basic") {
         decoded().map(Presented::Key).ok_or_else(malformed)
     } else if scheme.eq_ignore_ascii_case("bearer") {
-        let is_jwt = rest.split('.').count() == 3;
-        let token = if is_jwt { Some(rest.trim().to_owned()) } else { decoded() };
+        let is_jwt = rest.split('.').count() == 3 && !rest.contains(char::is_whitespace);
+        let token = if is_jwt { Some(rest.to_owned()) } else { decoded() };
         token.map(Presented::Token).ok_or_else(malformed)
     } else {
         Err(malformed())
@@ -245,6 +252,9 @@ mod tests {
     #[case("bearer YS5iLmM=", Ok(Presented::Token("a.b.c".into())))]
     #[case("Bearer a.b.c", Ok(Presented::Token("a.b.c".into())))]
     #[case("Bearer ?", Err(40005))]
+    #[case::more_behind_it("Bearer a.b.c d", Err(40005))]
+    #[case::two("Bearer a.b.c, Bearer d.e.f", Err(40005))]
+    #[case::more_behind_a_key("Basic YTpi YTpi", Err(40005))]
     #[case("HMAC-SHA256 x", Err(40005))]
     #[case("", Err(40005))]
     fn a_header_shows_a_key_or_a_token(#[case] header: &str, #[case] wanted: Result<Presented, u32>) {

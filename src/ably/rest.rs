@@ -93,17 +93,25 @@ pub async fn credential(req: &HttpRequest) -> Result<Credential, ErrorInfo> {
 }
 
 fn presented(req: &HttpRequest) -> Result<Presented, ErrorInfo> {
-    if let Some(header) = req.headers().get(AUTHORIZATION) {
-        return auth::from_header(header.to_str().unwrap_or(""));
-    }
+    let mut headers = req.headers().get_all(AUTHORIZATION);
     let told = "show a key (Authorization: Basic) or a token (Authorization: Bearer), in base64";
-    in_query(req).ok_or_else(|| ErrorInfo::new(40101, 401, told))
+    match (headers.next(), headers.next(), in_query(req)) {
+        (Some(header), None, None) => auth::from_header(header.to_str().unwrap_or("")),
+        (None, _, in_query) => in_query.ok_or_else(|| ErrorInfo::new(40101, 401, told)),
+        (Some(_), _, _) => Ok(Presented::Several),
+    }
 }
 
 /// A key or a token in the query, as a WebSocket client shows it.
 pub fn in_query(req: &HttpRequest) -> Option<Presented> {
-    let token = || query(req, "access_token").or_else(|| query(req, "accessToken"));
-    query(req, "key").map(Presented::Key).or_else(|| token().map(Presented::Token))
+    let query = form_urlencoded::parse(req.query_string().as_bytes());
+    let mut shown = query.filter_map(|(name, value)| match &*name {
+        "key" => Some(Presented::Key(value.into_owned())),
+        "access_token" | "accessToken" => Some(Presented::Token(value.into_owned())),
+        _ => None,
+    });
+    let first = shown.next()?;
+    Some(if shown.next().is_none() { first } else { Presented::Several })
 }
 
 /// The answer to a method that a path does not have.

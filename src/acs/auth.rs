@@ -112,7 +112,10 @@ fn signed(req: &HttpRequest) -> Result<Signed<'_>, AuthError> {
 }
 
 fn header<'a>(req: &'a HttpRequest, name: HeaderName, shown: &'static str) -> Result<&'a str, AuthError> {
-    req.headers().get(name).and_then(|value| value.to_str().ok()).ok_or(AuthError::MissingHeader(shown))
+    // Of two, a proxy may have looked at the other.
+    let mut values = req.headers().get_all(name);
+    let only = values.next().filter(|_| values.next().is_none());
+    only.and_then(|value| value.to_str().ok()).ok_or(AuthError::MissingHeader(shown))
 }
 
 /// The host that a request was sent to, as it was spelled: HTTP/2 has it outside the headers.

@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 /// Why a signed request was refused. The texts are for the log, and hold no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    #[error("the header `{0}` is missing or not readable")]
+    #[error("the header `{0}` is missing, there twice, or not readable")]
     MissingHeader(&'static str),
     #[error(
         "the Authorization header is none of `HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature=<base64>`"

@@ -331,3 +331,16 @@ async fn an_offer_to_upgrade_does_not_keep_a_signed_body_out() {
 
     assert_eq!((answer.status, &answer.body["pstnDialOutEnabled"]), (StatusCode::CREATED, &json!(true)));
 }
+
+#[rstest]
+#[case("Authorization", "HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature=x")]
+#[case("x-ms-date", "Sat, 21 Nov 2026 01:07:52 GMT")]
+#[case("x-ms-content-sha256", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")]
+#[tokio::test]
+async fn a_signed_header_that_comes_twice_is_refused(#[case] name: &str, #[case] value: &str) {
+    let app = TestApp::start().await;
+
+    let answer = app.request("GET", "/rooms").header(name, value).send().await;
+
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{answer:?}");
+}

@@ -1,7 +1,7 @@
 //! Credentials of live rooms, over REST and on the connection: docs/credentials.md has them as tables.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::support::*;
 
@@ -211,4 +211,46 @@ async fn a_connection_is_not_renewed_with_a_token_of_another_scope() {
     let refused = socket.next().await;
     assert_eq!(kind(&refused), (9, 40160));
     assert!(refused["error"]["message"].as_str().unwrap().contains("`chat`"), "{refused}");
+}
+
+#[tokio::test]
+async fn whoever_shows_two_credentials_is_refused() {
+    let app = TestApp::start().await;
+    let token = token(HEADER, &claims(&app, ""));
+    let access = format!("access_token={token}");
+    for query in [
+        format!("{LIVE_KEY}&{access}"),
+        format!("{LIVE_KEY}&{LIVE_KEY}"),
+        format!("{access}&{access}"),
+        format!("{access}&accessToken={token}"),
+    ] {
+        let over_rest = rest(&app, &query).send().await;
+        assert_eq!((over_rest.status.as_u16(), code(&over_rest)), (400, 40005), "{query}");
+        assert_eq!(live(&app, &query).await, 40005, "{query}");
+    }
+    let bearer = format!("Bearer {token}");
+    let beside_a_query = rest(&app, &access).header("Authorization", &bearer).send().await;
+    let twice = rest(&app, "").header("Authorization", &bearer).header("Authorization", &bearer).send().await;
+    let once = rest(&app, "").header("Authorization", &bearer).send().await;
+    assert_eq!((code(&beside_a_query), code(&twice), code(&once)), (40005, 40005, 0));
+}
+
+#[tokio::test]
+async fn an_authorization_header_has_one_credential_and_nothing_behind_it() {
+    let app = TestApp::start().await;
+    let token = token(HEADER, &claims(&app, ""));
+    for (header, wanted) in [
+        (format!("Bearer {token} x"), 40005),
+        (format!("Bearer {token}, Bearer {token}"), 40005),
+        (format!("Bearer x {token}"), 40005),
+        (format!("Bearer {}", STANDARD.encode(format!("{token} x"))), 40101),
+        (format!("Basic {} x", STANDARD.encode(format!("dev.primary:{KEY}"))), 40005),
+        (format!("Basic {}", STANDARD.encode(format!("dev.primary:{KEY}:x"))), 40101),
+        (format!("Basic {}", STANDARD.encode(format!("dev.primary:{KEY}\n"))), 40101),
+        (format!("Basic {}", STANDARD.encode(format!("dev.primary:{KEY}"))), 0),
+        (format!("Bearer {}", STANDARD.encode(&token)), 0),
+    ] {
+        let answer = rest(&app, "").header("Authorization", &header).send().await;
+        assert_eq!(code(&answer), wanted, "{header}");
+    }
 }
