@@ -30,6 +30,33 @@ fn the_readme_has_every_setting_as_help_tells_it() {
     assert!(made == kept, "README.md is out of date: run `UPDATE=1 cargo test --test document`");
 }
 
+/// The last column of each table in docs/credentials.md names tests, or cases of one.
+#[test]
+fn every_test_that_the_tables_of_credentials_name_is_there() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+    let sources: String = ["src", "tests/api"].iter().flat_map(|folder| sources(format!("{root}{folder}"))).collect();
+    let document = fs::read_to_string(format!("{root}docs/credentials.md")).unwrap();
+    let columns = document.lines().filter_map(|line| line.strip_prefix('|')?.strip_suffix('|')?.rsplit('|').next());
+    let names: Vec<&str> = columns.flat_map(|column| column.split('`').skip(1).step_by(2)).collect();
+    let is_there = |name: &str| {
+        [format!("fn {name}("), format!("case::{name}(")].iter().any(|written| sources.contains(written.as_str()))
+    };
+    let missing: Vec<&str> = names.iter().copied().filter(|name| !is_there(name)).collect();
+
+    assert!(names.len() > 100, "{names:?}");
+    assert!(missing.is_empty(), "no such test: {missing:?}");
+}
+
+/// The text of every source below a folder.
+fn sources(folder: String) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let text = |path: std::path::PathBuf| match path.is_dir() {
+        true => sources(path.display().to_string()),
+        false => vec![fs::read_to_string(path).unwrap_or_default()],
+    };
+    entries.flat_map(text).collect()
+}
+
 #[expect(clippy::disallowed_methods, reason = "nobody sets this one for the service")]
 fn is_update() -> bool {
     std::env::var_os("UPDATE").is_some()
