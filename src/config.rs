@@ -109,10 +109,10 @@ pub struct LiveArgs {
     /// The most bytes that a client publishes, or is present with, at once.
     #[arg(long, env = "ROOMKEEPER_MAX_MESSAGE_SIZE", value_name = "BYTES", default_value_t = 65_536)]
     pub max_message_size: usize,
-    /// Messages and presence changes a second that are taken from a client.
+    /// Messages and presence updates a second that are taken from a client.
     #[arg(long, env = "ROOMKEEPER_CONNECTION_RATE", value_name = "N", default_value = "50")]
     pub connection_rate: NonZeroU32,
-    /// The same in a room, from all its clients; all members may come in at once.
+    /// The same in a room, from all its clients, who have equal shares of it.
     #[arg(long, env = "ROOMKEEPER_ROOM_RATE", value_name = "N", default_value = "50")]
     pub room_rate: NonZeroU32,
     /// The shortest time between two updates of a room's occupancy.

@@ -2,6 +2,7 @@
 
 mod auth;
 mod batches;
+mod close_codes;
 mod cors;
 mod credentials;
 mod demo;
@@ -15,6 +16,7 @@ mod identities;
 mod instructions;
 mod listing;
 mod live;
+mod live_outage;
 mod malformed;
 mod named;
 mod order;

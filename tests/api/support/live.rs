@@ -6,9 +6,11 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::{KEY, TestApp};
@@ -74,11 +76,36 @@ impl Socket {
         self.0.send(Message::text(frame.to_string())).await.unwrap();
     }
 
-    /// The next frame; null at the end.
+    /// Sends bytes as they are, past the WebSocket.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).await.unwrap();
+    }
+
+    /// Closes the WebSocket.
+    pub async fn close(&mut self, frame: Option<CloseFrame>) {
+        self.0.close(frame).await.unwrap();
+    }
+
+    /// The code with which the other side closes; what comes before is left out. `None` if there is none.
+    pub async fn close_code(&mut self) -> Option<u16> {
+        let code = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+                    Some(Ok(_)) => {}
+                    _ => return None,
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), code).await.expect("an end in time")
+    }
+
+    /// The next frame that is no heartbeat of the service's own; null at the end.
     pub async fn next(&mut self) -> Value {
         let frame = async {
             loop {
                 match self.0.next().await {
+                    Some(Ok(Message::Text(text))) if text.as_str() == r#"{"action":0}"# => {}
                     Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                     _ => return Value::Null,
@@ -89,11 +116,16 @@ impl Socket {
     }
 }
 
-/// A user of the Identity API: its raw id, and a socket that its token opened.
-pub async fn live_user(app: &TestApp) -> (String, Socket) {
+/// A user of the Identity API: its raw id, and a token for live rooms.
+pub async fn user_token(app: &TestApp) -> (String, String) {
     let answer = app.post("/identities", json!({ "createTokenWithScopes": ["chat"] })).await;
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let (id, token) = (text(&answer.body["identity"]["id"]), text(&answer.body["accessToken"]["token"]));
+    (text(&answer.body["identity"]["id"]), text(&answer.body["accessToken"]["token"]))
+}
+
+/// A user of the Identity API: its raw id, and a socket that its token opened.
+pub async fn live_user(app: &TestApp) -> (String, Socket) {
+    let (id, token) = user_token(app).await;
     let mut socket = Socket::connect(app, &format!("access_token={token}")).await;
     assert_eq!(socket.next().await["action"], 4);
     (id, socket)

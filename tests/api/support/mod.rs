@@ -9,7 +9,7 @@ mod postgres;
 pub use crate::wire::{Answer, KEY, Request, authorization, hash, http_date, sign};
 pub use app::{NOW, Setup, TestApp};
 pub use database_wire::{RoundTrip, Wire};
-pub use live::{LIVE_KEY, Socket, channel, kind, live_mac, live_user, modes};
+pub use live::{LIVE_KEY, Socket, channel, kind, live_mac, live_user, modes, user_token};
 pub use postgres::settings as cluster_settings;
 
 pub use actix_web::http::StatusCode;
