@@ -1,9 +1,13 @@
 //! The log: to stderr, so that stdout is left to what the service announces.
 
+use std::fmt;
 use std::io::{self, IsTerminal as _};
 
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 /// What is no news to an operator, unless the filter names it: requests that are no HTTP, which are
 /// no errors of ours; workers that start; tables that are there already.
@@ -21,7 +25,17 @@ pub fn start(filter: &str, json: Option<bool>) -> Result<(), ParseError> {
     if json.unwrap_or(!on_terminal) {
         log.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
     } else {
-        log.with_ansi(on_terminal).init();
+        log.fmt_fields(debug_fn(write_field).delimited(" ")).with_ansi(on_terminal).init();
     }
     Ok(())
+}
+
+/// Control characters escaped, as JSON does by itself: what a client sent must not look like a line of its own.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    if field.name() != "message" {
+        write!(writer, "{}=", field.name())?;
+    }
+    let text = format!("{value:?}");
+    text.chars()
+        .try_for_each(|c| if c.is_control() { write!(writer, "{}", c.escape_default()) } else { writer.write_char(c) })
 }

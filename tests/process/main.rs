@@ -6,6 +6,7 @@ mod crash;
 mod health;
 mod lifecycle;
 mod replicas;
+mod secrets;
 mod service;
 mod tls;
 #[path = "../wire/mod.rs"]
