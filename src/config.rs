@@ -333,6 +333,14 @@ fn xdg_data_home() -> Option<PathBuf> {
     named("XDG_DATA_HOME").or_else(|| Some(named("HOME")?.join(".local/share")))
 }
 
+/// What the programs of Postgres are told of our environment, and nothing else: secrets are set there.
+#[expect(clippy::disallowed_methods, reason = "this is the reader of the environment")]
+pub fn program_environment() -> Vec<(&'static str, OsString)> {
+    // Where their libraries and helpers are, and the language and the clock that they report in.
+    let told = ["PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ"];
+    told.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect()
+}
+
 /// The folders in which programs are looked for.
 #[expect(clippy::disallowed_methods, reason = "this is the reader of the environment")]
 pub fn program_path() -> Vec<PathBuf> {

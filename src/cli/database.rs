@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{ConfigError, DatabaseArgs, program_path};
+use crate::config::{ConfigError, DatabaseArgs, program_environment, program_path};
 use crate::store::embedded::{self, Cluster, EmbeddedError};
 use crate::store::pool;
 
@@ -30,6 +30,7 @@ impl Database {
             folder: folder(data_dir),
             programs: args.folders.postgres_bin.clone(),
             path: program_path(),
+            environment: program_environment(),
             durable: true,
         };
         let cluster =

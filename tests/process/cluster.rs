@@ -13,6 +13,7 @@ use roomkeeper::store::embedded::{Cluster, EmbeddedError, Settings};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::service::{DataDir, Service, command, complaint, get, is_alive, make_room, run};
+use crate::wire::KEY;
 
 /// Waits for something that a process does by itself.
 fn until(what: &str, holds: impl Fn() -> bool) {
@@ -62,6 +63,41 @@ fn a_killed_service_leaves_no_server_behind() {
 
     until("the server ends", || !is_alive(postmaster));
     until("its pid file goes", || data_dir.postmaster().is_none());
+}
+
+/// The variables that a process was started with.
+fn environment_of(pid: i32) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    String::from_utf8_lossy(&bytes).replace('\0', "\n")
+}
+
+/// The postmaster and all that it started.
+fn servers_of(data_dir: &DataDir) -> Vec<i32> {
+    let cluster = fs::canonicalize(data_dir.join("postgres/data")).unwrap();
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == cluster))
+        .filter_map(|process| process.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+#[test]
+fn no_process_that_the_service_starts_is_told_its_secrets() {
+    let data_dir = DataDir::new();
+    let mut command = command(data_dir.path(), &[]);
+    command.env("SOME_SECRET", "s3cret");
+    let service = Service::spawn(command);
+
+    let pids: Vec<i32> = servers_of(&data_dir).into_iter().chain([keeper_of(&data_dir)]).collect();
+
+    assert!(pids.len() > 2 && pids.contains(&data_dir.postmaster().unwrap()), "{pids:?}");
+    for pid in pids {
+        let told = environment_of(pid);
+        for secret in [KEY, "ROOMKEEPER_", "s3cret"] {
+            assert!(!told.contains(secret), "{pid} was started with {told}");
+        }
+    }
+    service.stop();
 }
 
 #[test]
@@ -177,7 +213,13 @@ fn a_folder_without_the_programs_is_named() {
 
 #[test]
 fn without_the_programs_it_says_what_to_run() {
-    let settings = Settings { folder: DataDir::new().join("pg"), programs: None, path: Vec::new(), durable: true };
+    let settings = Settings {
+        folder: DataDir::new().join("pg"),
+        programs: None,
+        path: Vec::new(),
+        environment: Vec::new(),
+        durable: true,
+    };
     if Path::new("/usr/lib/postgresql").exists() {
         // Debian's are found wherever they are: only the words can be looked at.
         let told = EmbeddedError::NoPrograms.to_string();

@@ -1,7 +1,7 @@
 //! The child that shuts the cluster down when we end, however we end (private-postgres.md, 2.6).
 
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ pub struct Keeper {
 impl Keeper {
     /// Starts the child, before the cluster starts: there is no moment in which nobody would stop it.
     pub fn spawn(folder: &Folder, programs: &Programs, owner: &Owner) -> Result<Self, EmbeddedError> {
-        let mut command = Command::new("/bin/sh");
+        let mut command = programs.sealed("/bin/sh");
         owner.apply(&mut command);
         command.arg("-c").arg(SCRIPT).arg(programs.path("pg_ctl")).arg(folder.data());
         command.current_dir("/").process_group(0);

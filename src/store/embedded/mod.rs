@@ -5,6 +5,7 @@ mod keeper;
 mod memory;
 mod programs;
 
+use std::ffi::OsString;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub programs: Option<PathBuf>,
     /// Where else to look for the programs.
     pub path: Vec<PathBuf>,
+    /// All that the programs have in their environment.
+    pub environment: Vec<(&'static str, OsString)>,
     /// False gives up what survives a crash of the machine for speed: for tests.
     pub durable: bool,
 }

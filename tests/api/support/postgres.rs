@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use roomkeeper::app;
 use roomkeeper::clock::Clock;
-use roomkeeper::config::program_path;
+use roomkeeper::config::{program_environment, program_path};
 use roomkeeper::service::Context;
 use roomkeeper::store::embedded::{Cluster, EmbeddedError, Settings};
 use roomkeeper::store::pool;
@@ -21,7 +21,7 @@ const TEMPLATE: &str = "template_test";
 
 /// The settings of a cluster in `folder` that gives up durability for speed.
 pub fn settings(folder: PathBuf) -> Settings {
-    Settings { folder, programs: None, path: program_path(), durable: false }
+    Settings { folder, programs: None, path: program_path(), environment: program_environment(), durable: false }
 }
 
 /// An empty database with our schema.
