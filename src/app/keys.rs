@@ -8,9 +8,15 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::jwt::{self, Signer};
 use crate::auth::keyring::{self, AccessKey};
 use crate::auth::keys::{Keys, LiveKeys};
+use crate::config::DEVELOPMENT_KEY;
 use crate::domain::resource::ResourceId;
 use crate::service::{self, Context};
 use crate::store::signing_keys::SigningKeyRow;
+
+/// True for every text of the key that is no secret: clients sign with the bytes that a text encodes.
+pub fn is_development_key(text: &str) -> bool {
+    keyring::decode(text).is_ok_and(|bytes| keyring::decode(DEVELOPMENT_KEY) == Ok(bytes))
+}
 
 /// How often the keys are read again.
 const REFRESH: Duration = Duration::from_secs(30);
@@ -25,12 +31,29 @@ pub async fn prepare(ctx: &Context, primary: &str, named_rooms: bool) -> anyhow:
     let secondary = keyring::generate();
     let prepared = service::keys::prepare(ctx, primary, &secondary, named_rooms).await;
     let resource = prepared.context("preparing the database")?;
-    let keys = load(ctx).await?;
+    let takes_public = is_development_key(primary);
+    let keys = load_for(ctx, takes_public).await?;
     if keys.signers.iter().any(|signer| signer.resource() == resource) {
         return Ok(LiveKeys::new(keys));
     }
     service::keys::keep_first_signing_key(ctx, &signing_key(ctx, resource)?).await.context("keeping a signing key")?;
-    Ok(LiveKeys::new(load(ctx).await?))
+    Ok(LiveKeys::new(load_for(ctx, takes_public).await?))
+}
+
+/// Reads the keys, the development key only for a service that runs with it: of those that share a database, one may,
+/// for its machine alone, while others are reached from elsewhere.
+async fn load_for(ctx: &Context, takes_public: bool) -> anyhow::Result<Keys> {
+    let keys = load(ctx).await?;
+    if takes_public || !has_public(&keys) {
+        return Ok(keys);
+    }
+    tracing::warn!("the development key is in the database, and is not taken here: another instance runs with it");
+    let access = keys.access.iter().filter(|key| !key.signs_as(DEVELOPMENT_KEY)).cloned().collect();
+    Ok(Keys { access, ..keys })
+}
+
+fn has_public(keys: &Keys) -> bool {
+    keys.access.iter().any(|key| key.signs_as(DEVELOPMENT_KEY))
 }
 
 /// Gives the default resource a new key to sign user tokens with. Tokens that are signed with the
@@ -46,8 +69,9 @@ pub async fn rotate_signing_key(ctx: &Context) -> anyhow::Result<String> {
 /// Reads the keys again and again, until `stop` is cancelled. What can't be read leaves them as they are.
 pub async fn refresh(ctx: Context, keys: LiveKeys, stop: CancellationToken) {
     let mut pause = REFRESH;
+    let takes_public = has_public(&keys.current());
     while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
-        pause = match load(&ctx).await {
+        pause = match load_for(&ctx, takes_public).await {
             Ok(read) => {
                 keys.replace(read);
                 REFRESH

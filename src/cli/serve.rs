@@ -131,7 +131,7 @@ async fn serve_on(
 
 fn announce(endpoint: &Endpoint, data_dir: &Path, settings: &Settings) -> anyhow::Result<()> {
     endpoint.write(data_dir).with_context(|| format!("writing {}", endpoint::path(data_dir).display()))?;
-    say(&endpoint.announcement(settings.access_key != DEVELOPMENT_KEY));
+    say(&endpoint.announcement(!app::keys::is_development_key(&settings.access_key)));
     Ok(())
 }
 
@@ -149,7 +149,8 @@ const SHORTEST_KEY: usize = 16;
 fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
     let access_key = args.access_key.as_ref().map_or(DEVELOPMENT_KEY, |key| key.expose_secret());
     let access_key: String = access_key.split_whitespace().collect(); // as tools break long lines
-    if access_key == DEVELOPMENT_KEY && !args.is_local() {
+    let access_key = keyring::trimmed(&access_key).to_owned();
+    if app::keys::is_development_key(&access_key) && !args.is_local() {
         return Err(ConfigError(
             "the development key is for this machine alone: set --access-key, or listen on 127.0.0.1 without a \
              --public-host of another name"

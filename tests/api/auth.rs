@@ -3,6 +3,7 @@
 use chrono::DateTime;
 use roomkeeper::acs::PublicHost;
 use roomkeeper::app::Settings;
+use roomkeeper::config::DEVELOPMENT_KEY;
 use rstest::rstest;
 use serde::Deserialize;
 
@@ -216,6 +217,22 @@ async fn the_target_may_be_signed_as_the_clients_spell_it(#[case] wire: &str, #[
     let app = TestApp::start().await;
 
     assert_eq!(signed_as(&app, (wire, "h:1"), (signed, "h:1")).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_development_key_of_another_instance_opens_nothing_here() {
+    let local = Setup::default().settings;
+    let local = Settings { access_key: DEVELOPMENT_KEY.to_owned(), ..local };
+    let local = Setup { settings: local, ..Setup::default() }.start().await;
+    let insert = "WITH made AS (INSERT INTO resources (id, name, created_at) VALUES (gen_random_uuid(), 'other', now()) RETURNING id)
+                  INSERT INTO access_keys (resource_id, name, secret) SELECT id, 'primary', $1 FROM made";
+    sqlx::query(insert).bind(DEVELOPMENT_KEY).execute(&local.db).await.unwrap();
+
+    let app = Setup { database: Some(local.database.clone()), ..Setup::default() }.start().await;
+    let answer = app.request("GET", "/rooms").key(DEVELOPMENT_KEY).send().await;
+
+    assert_eq!(answer.error(), DENIED);
+    assert_eq!(app.get("/rooms").await.status, StatusCode::OK);
 }
 
 #[tokio::test]

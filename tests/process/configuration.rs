@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use roomkeeper::config::DEVELOPMENT_KEY;
 use rstest::rstest;
 
-use crate::service::{DataDir, Service, command, complaint, run};
+use crate::service::{DataDir, Service, command, complaint, request, run};
 use crate::wire::KEY;
 
 #[rstest]
@@ -61,6 +62,51 @@ fn the_development_key_is_for_this_machine_alone(#[case] args: &[&str]) {
         "roomkeeper: the development key is for this machine alone: set --access-key, or listen on 127.0.0.1 without a \
          --public-host of another name"
     );
+}
+
+#[rstest]
+#[case::as_it_stands_in_the_readme(DEVELOPMENT_KEY.to_owned())]
+#[case::without_padding(DEVELOPMENT_KEY.trim_end_matches('=').to_owned())]
+#[case::half_padded(DEVELOPMENT_KEY.strip_suffix('=').unwrap().to_owned())]
+#[case::behind_a_connection_string(format!("{DEVELOPMENT_KEY};"))]
+#[case::with_blanks(format!(" {DEVELOPMENT_KEY} ; ;\n"))]
+#[case::with_other_last_bits(DEVELOPMENT_KEY.replace("LQ==", "LR=="))]
+fn the_development_key_is_refused_in_every_spelling(#[case] key: String) {
+    let data_dir = DataDir::new();
+
+    let ended = run(command(data_dir.path(), &["--listen", "0.0.0.0:0", "--access-key", &key]));
+
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert!(complaint(&ended).starts_with("roomkeeper: the development key is for this machine alone"), "{ended:?}");
+    assert!(!data_dir.join("postgres").exists());
+}
+
+#[rstest]
+#[case::behind_a_connection_string(format!("{KEY};"), KEY)]
+#[case::with_blanks(format!(" {KEY} ;"), KEY)]
+#[case::without_padding(KEY.trim_end_matches('=').to_owned(), KEY.trim_end_matches('='))]
+#[tokio::test]
+async fn a_key_is_good_as_clients_of_live_rooms_write_it(#[case] given: String, #[case] written: &str) {
+    let data_dir = DataDir::new();
+    let service = Service::spawn(command(data_dir.path(), &["--access-key", &given]));
+
+    let told = data_dir.endpoint().unwrap();
+    let path = format!("/channels/lobby?key=dev.primary:{}", written.replace('=', "%3D"));
+    let answer = request(&data_dir, "GET", &path).unsigned().send().await;
+
+    assert_eq!(told["ablyKey"], format!("dev.primary:{written}"));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(!service.stop().stdout.contains(written), "a key that is a secret is not shown");
+}
+
+#[test]
+fn the_development_key_is_shown_in_every_spelling() {
+    let data_dir = DataDir::new();
+    let key = DEVELOPMENT_KEY.trim_end_matches('=');
+
+    let ended = Service::spawn(command(data_dir.path(), &["--access-key", key])).stop();
+
+    assert!(ended.stdout.contains(&format!(";accesskey={key}\n")), "{ended:?}");
 }
 
 #[test]
