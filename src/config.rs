@@ -1,13 +1,15 @@
 //! What can be set, by flag or by environment; the only reader of the environment.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
+
+use crate::this_machine;
 
 /// The key of a service that was given none. No secret: it stands in the README, and is refused
 /// when anybody but this machine could use it.
@@ -77,8 +79,8 @@ pub struct ServeArgs {
     /// Tell a client whose signature is refused why: for development, as it helps whoever asks.
     #[arg(long, env = "ROOMKEEPER_EXPLAIN_AUTH", value_parser = clap::builder::FalseyValueParser::new())]
     pub explain_auth: bool,
-    /// Browser origins that may call, separated by commas; `*` for any. Without it, any may call live rooms, and
-    /// none the rest.
+    /// Browser origins that may call, separated by commas; `*` for any. Without it, any may call live rooms (with the
+    /// development key, those of this machine), and none the rest.
     #[arg(long, env = "ROOMKEEPER_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<String>,
     #[command(flatten)]
@@ -87,6 +89,9 @@ pub struct ServeArgs {
     /// packages are in the folder, or in examples/demo [default: off]
     #[arg(long, env = "ROOMKEEPER_DEMO", value_name = "FOLDER", num_args = 0..=1, default_missing_value = "examples/demo")]
     pub demo: Option<PathBuf>,
+    /// Serve the page of --demo, and its tokens, to whoever reaches it, by any name; without it, to this machine alone.
+    #[arg(long, env = "ROOMKEEPER_DEMO_FOR_ANYONE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub demo_for_anyone: bool,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -300,14 +305,9 @@ impl ServeArgs {
     }
 }
 
+/// `host` may have a path prefix.
 fn names_this_machine(host: &str) -> bool {
-    let authority = host.split('/').next().unwrap_or_default();
-    let name = match authority.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => authority,
-    };
-    let ip = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    name.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.is_loopback())
+    host.split('/').next().is_some_and(this_machine::is_authority)
 }
 
 impl DataDirArgs {

@@ -17,4 +17,5 @@ pub mod realtime;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod this_machine;
 pub mod tls;

@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &[]),
-    ("config", &[]),
+    ("config", &["this_machine"]),
     ("telemetry", &[]),
+    ("this_machine", &[]),
     ("tls", &[]),
     ("endpoint", &[]),
     ("auth", &["domain"]),
     ("store", &["domain"]),
     ("realtime", &["domain", "clock"]),
     ("service", &["domain", "clock", "store"]),
-    ("http", &["domain", "auth", "service", "realtime"]),
+    ("http", &["domain", "auth", "service", "realtime", "this_machine"]),
     ("acs", &["domain", "auth", "service", "realtime", "http"]),
     ("ably", &["domain", "auth", "service", "realtime", "http"]),
     ("jobs", &["service", "realtime", "clock"]),
@@ -62,6 +63,25 @@ fn crates_and_the_environment_are_used_where_they_belong() {
             let mut code = code.map(|line| line.split('"').step_by(2).collect::<String>());
             if !is_kept && code.any(|line| line.contains(used)) {
                 wrong.push(format!("{} uses {used}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// `==` ends at the first byte that differs, and the time it took says how many did not.
+#[test]
+fn signatures_and_secrets_are_compared_in_constant_time() {
+    let is_secret = |word: &str| ["mac", "signature", "secret", "hash", "text"].iter().any(|part| word.contains(part));
+    let mut wrong = Vec::new();
+    for (file, text) in sources().into_iter().filter(|(file, _)| module_of(file) == "auth") {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for compared in [" == ", " != "].iter().filter_map(|sign| line.split_once(sign)) {
+                let (left, right) = (compared.0.split_whitespace().next_back(), compared.1.split_whitespace().next());
+                if [left, right].into_iter().flatten().any(is_secret) {
+                    wrong.push(format!("{}: {}", file.display(), line.trim()));
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::auth::client_token::TokenError;
 use crate::domain::door::Refused;
+use crate::http::local::NotLocal;
 use crate::realtime::{NotResumed, Refusal};
 
 /// A code that programs go by, an HTTP status, and a text that says what to do.
@@ -56,6 +57,11 @@ impl ErrorInfo {
     /// A token that was taken back.
     pub fn token_revoked() -> Self {
         Self::new(40141, 401, "the token was revoked, or its user deleted: get a new one")
+    }
+
+    /// A call from elsewhere to what is for this machine alone.
+    pub fn not_local(reason: NotLocal) -> Self {
+        Self::new(40300, 403, reason.to_string())
     }
 
     /// The service can't work for the moment.

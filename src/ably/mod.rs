@@ -20,16 +20,19 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use actix_cors::Cors;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::guard::{self, GuardContext};
-use actix_web::http::Method;
 use actix_web::http::header::UPGRADE;
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Condition;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 
 use crate::auth::keys::LiveKeys;
+use crate::http::local::NotLocal;
 use crate::realtime::Hub;
 pub use demo::Demo;
+use error::ErrorInfo;
 
 /// The largest frame (ably-chat.md, section 5).
 const MAX_FRAME: usize = 512 * 1024;
@@ -89,6 +92,26 @@ pub fn routes(config: &mut ServiceConfig, has_own_cors: bool) {
             .route(web::get().guard(guard::fn_guard(is_web_socket)).to(socket::upgrade))
             .route(web::get().to(welcome)),
     );
+}
+
+/// The first segments of this protocol's paths, besides `/` itself.
+const PLACES: [&str; 6] = ["/chat", "/channels", "/keys", "/comet", "/time", "/demo"];
+
+/// True for a path of this protocol.
+pub fn serves(path: &str) -> bool {
+    let is_in = |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    path == "/" || PLACES.into_iter().any(is_in)
+}
+
+/// The answer to a request that is refused before it comes to a route. Who asks to upgrade, or looks what is here,
+/// reads plain text.
+pub fn refuse(req: ServiceRequest, reason: NotLocal) -> ServiceResponse {
+    let response = if req.path() == "/" {
+        HttpResponse::Forbidden().content_type("text/plain; charset=utf-8").body(format!("{reason}\n"))
+    } else {
+        rest::answer::<()>(req.request(), StatusCode::OK, Err(ErrorInfo::not_local(reason)))
+    };
+    req.into_response(response)
 }
 
 /// What browsers may send here, and read.

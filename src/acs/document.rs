@@ -87,6 +87,10 @@ impl Modify for EveryOperation {
                 [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
             {
                 if path.starts_with("/.well-known") {
+                    for refusal in refusals.iter().filter(|refusal| refusal.name == "Forbidden") {
+                        let named = RefOr::Ref(Ref::from_response_name(refusal.name));
+                        operation.responses.responses.insert(refusal.status(), named);
+                    }
                     add_headers_to_all(operation);
                     operation.security = Some(vec![SecurityRequirement::default()]);
                 } else {

@@ -17,6 +17,7 @@ use crate::domain::room_id::RoomIdError;
 use crate::domain::room_name::RoomNameError;
 use crate::domain::validity::ValidityFault;
 use crate::http::body::BodyError;
+use crate::http::local::NotLocal;
 use crate::service::ServiceError;
 
 const MALFORMED: &str = "The request could not be understood by the server due to malformed syntax.";
@@ -58,6 +59,8 @@ pub enum ApiError {
         /// For a developer, if the service is set to tell.
         explanation: Option<Box<Explanation>>,
     },
+    #[error(transparent)]
+    NotLocal(#[from] NotLocal),
     #[error("Provided identity doesn't belong to the resource.")]
     IdentityNotOwned,
     #[error("{message}")]
@@ -198,6 +201,7 @@ impl ApiError {
             Self::NotFound => (StatusCode::NOT_FOUND, "NotFound"),
             Self::OtherOptions => (StatusCode::CONFLICT, "Conflict"),
             Self::Denied { .. } => (StatusCode::UNAUTHORIZED, "Denied"),
+            Self::NotLocal(_) => (StatusCode::FORBIDDEN, "Forbidden"),
             Self::IdentityNotOwned => (StatusCode::UNAUTHORIZED, "IdentityNotOwned"),
             Self::Validation { .. } => (StatusCode::BAD_REQUEST, "ValidationError"),
             Self::UnsupportedApiVersion { .. } => (StatusCode::BAD_REQUEST, "UnsupportedApiVersion"),

@@ -44,23 +44,44 @@ pub async fn add(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let api = Api::of(req.path());
-    let client_request_id = req.headers().get(CLIENT_REQUEST_ID).cloned();
-    let request_id = req.extensions().get::<RequestId>().map(ToString::to_string);
+    let common = Common::of(&req);
     let mut response = next.call(req).await?;
-    let headers = response.headers_mut();
-    headers.insert(HeaderName::from_static("api-supported-versions"), HeaderValue::from_static(api.supported()));
-    put(headers, "ms-cv", &correlation_vector());
-    if let Some(id) = request_id {
-        put(headers, "x-ms-request-id", &id);
-    }
-    if let Some(id) = client_request_id {
-        headers.insert(CLIENT_REQUEST_ID, id);
-    }
-    if api == Api::Rooms && headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json") {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-    }
+    common.add_to(response.headers_mut());
     Ok(response)
+}
+
+/// What of a request the answer's headers are made of.
+pub struct Common {
+    api: Api,
+    client_request_id: Option<HeaderValue>,
+    request_id: Option<String>,
+}
+
+impl Common {
+    /// Read before the request is handled.
+    pub fn of(req: &ServiceRequest) -> Self {
+        Self {
+            api: Api::of(req.path()),
+            client_request_id: req.headers().get(CLIENT_REQUEST_ID).cloned(),
+            request_id: req.extensions().get::<RequestId>().map(ToString::to_string),
+        }
+    }
+
+    /// Adds them to an answer.
+    pub fn add_to(self, headers: &mut HeaderMap) {
+        let versions = HeaderValue::from_static(self.api.supported());
+        headers.insert(HeaderName::from_static("api-supported-versions"), versions);
+        put(headers, "ms-cv", &correlation_vector());
+        if let Some(id) = self.request_id {
+            put(headers, "x-ms-request-id", &id);
+        }
+        if let Some(id) = self.client_request_id {
+            headers.insert(CLIENT_REQUEST_ID, id);
+        }
+        if self.api == Api::Rooms && headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json") {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        }
+    }
 }
 
 fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {

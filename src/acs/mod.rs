@@ -24,6 +24,7 @@ mod version;
 use std::future::ready;
 use std::sync::Arc;
 
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route};
@@ -34,6 +35,7 @@ pub use headers::{ALLOWED_HEADERS, EXPOSED_HEADERS};
 pub use host::PublicHost;
 
 use crate::auth::keys::LiveKeys;
+use crate::http::local::NotLocal;
 use error::ApiError;
 
 /// What the handlers of this protocol work with.
@@ -113,6 +115,15 @@ pub fn routes(config: &mut ServiceConfig) {
 /// The answer to a path that is no route.
 pub fn no_route() -> Route {
     web::to(async || Err::<HttpResponse, _>(ApiError::NotFound)).wrap(from_fn(headers::add))
+}
+
+/// The answer to a request that is refused before it comes to a route.
+pub fn refuse(req: ServiceRequest, reason: NotLocal) -> ServiceResponse {
+    let common = headers::Common::of(&req);
+    let (req, _) = req.into_parts();
+    let mut response = ServiceResponse::from_err(ApiError::NotLocal(reason), req);
+    common.add_to(response.headers_mut());
+    response
 }
 
 fn signed(route: Route) -> Route {

@@ -10,6 +10,7 @@ use crate::domain::identity::TokenLifetimeError;
 use crate::domain::room_id::RoomIdError;
 use crate::domain::room_name::RoomNameError;
 use crate::domain::validity::ValidityFault;
+use crate::http::local::NotLocal;
 use crate::service::ServiceError;
 
 const QUARTER: TimeDelta = TimeDelta::minutes(15);
@@ -57,6 +58,12 @@ pub fn all() -> Vec<Refusal> {
                 ),
                 ("user", ApiError::IdentityNotOwned),
             ],
+        },
+        Refusal {
+            name: "Forbidden",
+            when: "The service runs with the development key, which is for this machine alone, and was called by a name \
+                   that is not of this machine, or by a page of another site.",
+            examples: vec![("name", NotLocal::Name.into()), ("page", NotLocal::Page.into())],
         },
         Refusal { name: "NotFound", when: "There is no such room.", examples: vec![("room", ApiError::NotFound)] },
         Refusal {

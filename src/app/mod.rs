@@ -15,7 +15,7 @@ use actix_cors::Cors;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{KeepAlive, Uri};
-use actix_web::middleware::Condition;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, PayloadConfig, ThinData};
 use actix_web::{App, Error, HttpServer};
 use chrono::TimeDelta;
@@ -25,6 +25,7 @@ use tracing_actix_web::TracingLogger;
 use crate::ably::{self, Ably, Demo};
 use crate::acs::{self, Acs, PublicHost};
 use crate::auth::keys::LiveKeys;
+use crate::http::local::{self, Kept, Local, NotLocal};
 use crate::http::request_span::RequestSpan;
 use crate::http::{State, body, health, watch};
 use crate::realtime::{Hub, Limits};
@@ -49,6 +50,8 @@ pub struct Settings {
     pub live: Limits,
     /// A page to try live rooms with, which gives a token to whoever asks.
     pub demo: Option<Demo>,
+    /// Whether the page is for others than this machine, too.
+    pub demo_for_anyone: bool,
 }
 
 /// Where requests come in.
@@ -107,6 +110,7 @@ pub fn app(
     > + use<>,
 > {
     let origins = &settings.cors_origins;
+    let local = kept(settings).map(|kept| Local::new(kept, origins));
     App::new()
         .app_data(ThinData(state))
         .app_data(ThinData(acs))
@@ -120,7 +124,21 @@ pub fn app(
         .configure(docs::routes)
         .default_service(acs::no_route())
         .wrap(Condition::new(!origins.is_empty(), cors(origins)))
+        .wrap(Condition::new(local.is_some(), from_fn(move |req, next| local::keep(local.clone(), refuse, req, next))))
         .wrap(TracingLogger::<RequestSpan>::new())
+}
+
+/// What is for this machine alone.
+fn kept(settings: &Settings) -> Option<Kept> {
+    if keys::is_development_key(&settings.access_key) {
+        return Some(Kept::Service);
+    }
+    (settings.demo.is_some() && !settings.demo_for_anyone).then_some(Kept::Demo)
+}
+
+/// Answers in the form of the protocol that was called.
+fn refuse(req: ServiceRequest, reason: NotLocal) -> ServiceResponse {
+    if ably::serves(req.match_info().as_str()) { ably::refuse(req, reason) } else { acs::refuse(req, reason) }
 }
 
 /// Serves until `stop` is cancelled, then finishes what is in flight.

@@ -56,6 +56,9 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     if args.demo.is_some() && !args.is_local() {
         tracing::warn!("--demo gives a token to anybody who reaches it, and others than this machine can");
     }
+    if app::keys::is_development_key(&settings.access_key) && settings.cors_origins.iter().any(|origin| origin == "*") {
+        tracing::warn!("--cors-origin * lets every page in a browser of this machine call with the development key");
+    }
     // A signal ends it also while it waits for a database that does not answer.
     let opened = stop.run_until_cancelled(open_database(&args, &data_dir)).await;
     let Some(database) = opened.transpose()? else { return Ok(()) };
@@ -177,10 +180,26 @@ fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
             )));
         }
     }
+    if args.demo.is_some() && !args.demo_for_anyone && !args.is_local() {
+        return Err(ConfigError(
+            "--demo gives a token to anybody who reaches it, and others than this machine can: listen on 127.0.0.1 \
+             without a --public-host of another name, or say that it is meant with --demo-for-anyone"
+                .to_owned(),
+        ));
+    }
     let demo = args.demo.as_deref().map(Demo::read).transpose().map_err(|e| ConfigError(format!("--demo: {e}")))?;
     let live = limits(&args.live);
-    let (explain_auth, named_rooms) = (args.explain_auth, args.live.named_rooms == NamedRooms::On);
-    Ok(Settings { access_key, clock_skew, public_hosts, cors_origins, explain_auth, named_rooms, live, demo })
+    Ok(Settings {
+        access_key,
+        clock_skew,
+        public_hosts,
+        cors_origins,
+        explain_auth: args.explain_auth,
+        named_rooms: args.live.named_rooms == NamedRooms::On,
+        live,
+        demo,
+        demo_for_anyone: args.demo_for_anyone,
+    })
 }
 
 fn limits(args: &LiveArgs) -> Limits {

@@ -16,6 +16,11 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(web::resource("/health/ready").route(web::get().to(ready)).route(web::head().to(ready)));
 }
 
+/// True for a path that is answered to probes, by whatever name they call.
+pub fn is_probe(path: &str) -> bool {
+    matches!(path, "/health/live" | "/health/ready")
+}
+
 /// The probes' part of `openapi.yaml`.
 #[derive(OpenApi)]
 #[openapi(paths(live, ready), tags((name = "Health", description = "For probes, without a key.")))]

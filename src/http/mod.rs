@@ -3,6 +3,7 @@
 pub mod body;
 pub mod doors;
 pub mod health;
+pub mod local;
 pub mod order;
 pub mod path;
 pub mod request_span;

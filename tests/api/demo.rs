@@ -117,6 +117,28 @@ async fn a_token_is_for_one_client_that_has_a_name() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_not_of_this_machine_gets_no_token_whatever_the_key() {
+    let app = app().await;
+
+    for (path, host) in [
+        ("/demo", "evil.example"),
+        ("/demo/token?name=ann", "evil.example:8080"),
+        ("/%64emo/token?name=ann", "evil.example"),
+        ("/demo/%74oken?name=ann", "evil.example"),
+    ] {
+        let answer = Request::new(app.address, app.now(), "GET", path).unsigned().host(host).send().await;
+
+        assert_eq!((answer.status.as_u16(), &answer.body["error"]["code"]), (403, &json!(40300)), "{path}");
+        assert!(answer.body["error"]["message"].as_str().unwrap().contains("--demo-for-anyone"), "{path}");
+    }
+    let page = Request::new(app.address, app.now(), "GET", "/demo/token?name=ann").unsigned();
+    let page = page.header("Origin", "https://evil.example").send().await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    let rooms = app.request("GET", "/rooms").host("rooms.example").send().await;
+    assert_eq!(rooms.status, StatusCode::OK, "the key of the rooms is a secret");
+}
+
+#[tokio::test]
 async fn without_the_setting_there_is_neither_the_page_nor_a_token() {
     let app = TestApp::start().await;
 

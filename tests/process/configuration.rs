@@ -121,23 +121,61 @@ fn the_packages_of_the_page_are_looked_for_where_they_are_fetched_to() {
     assert!(complaint(&ended).ends_with("fetch the packages with: npm ci --prefix examples/demo"), "{ended:?}");
 }
 
-#[rstest]
-#[case::for_this_machine("127.0.0.1:0", false)]
-#[case::for_others("0.0.0.0:0", true)]
-fn a_page_that_others_than_this_machine_reach_is_warned_of(#[case] listen: &str, #[case] is_warned_of: bool) {
-    let data_dir = DataDir::new();
+/// Files that stand for the packages of the page.
+fn put_packages_into(data_dir: &DataDir) {
     for build in ["ably/build/ably.min.js", "@ably/chat/dist/chat/ably-chat.umd.cjs"] {
         let file = data_dir.join("node_modules").join(build);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, "").unwrap();
     }
+}
+
+#[rstest]
+#[case::http(&["--listen", "0.0.0.0:0"])]
+#[case::https(&["--tls-listen", "[::]:0"])]
+#[case::behind_a_proxy(&["--public-host", "rooms.example"])]
+fn a_page_that_others_than_this_machine_reach_is_asked_for_twice(#[case] args: &[&str]) {
+    let data_dir = DataDir::new();
+    put_packages_into(&data_dir);
     let folder = data_dir.path().to_str().unwrap();
 
-    let ended = Service::spawn(command(data_dir.path(), &["--listen", listen, "--demo", folder])).stop();
+    let once = run(command(data_dir.path(), &[args, &["--demo", folder]].concat()));
 
+    assert_eq!(once.status.code(), Some(2), "{once:?}");
+    assert!(complaint(&once).starts_with("roomkeeper: --demo gives a token to anybody who reaches it"), "{once:?}");
+    assert!(complaint(&once).contains("--demo-for-anyone"), "{once:?}");
+    assert!(!data_dir.join("postgres").exists());
+
+    let mut twice = command(data_dir.path(), &[args, &["--demo", folder]].concat());
+    twice.env("ROOMKEEPER_DEMO_FOR_ANYONE", "1");
+    let ended = Service::spawn(twice).stop();
     assert_eq!(ended.status.code(), Some(0));
     let warning = "--demo gives a token to anybody who reaches it, and others than this machine can";
-    assert_eq!(ended.stderr.contains(warning), is_warned_of, "{ended:?}");
+    assert!(ended.stderr.contains(warning), "{ended:?}");
+}
+
+#[test]
+fn a_page_for_this_machine_is_asked_for_once() {
+    let data_dir = DataDir::new();
+    put_packages_into(&data_dir);
+
+    let ended = Service::spawn(command(data_dir.path(), &["--demo", data_dir.path().to_str().unwrap()])).stop();
+
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(!ended.stderr.contains("--demo"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_page_for_anyone_is_answered_by_any_name() {
+    let data_dir = DataDir::new();
+    put_packages_into(&data_dir);
+    let folder = data_dir.path().to_str().unwrap();
+    let service = Service::spawn(command(data_dir.path(), &["--demo", folder, "--demo-for-anyone"]));
+
+    let token = request(&data_dir, "GET", "/demo/token?name=ann").unsigned().host("rooms.example").send().await;
+
+    assert_eq!(token.status, 200, "{token:?}");
+    service.stop();
 }
 
 #[test]
@@ -172,6 +210,7 @@ fn help_names_every_setting_and_shows_no_secret() {
         "PUBLIC_HOST",
         "CORS_ORIGIN",
         "DEMO",
+        "DEMO_FOR_ANYONE",
         "LOG",
         "LOG_FORMAT",
     ] {

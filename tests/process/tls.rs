@@ -119,3 +119,36 @@ fn a_process_that_was_killed_while_it_made_the_ca_leaves_no_key_for_others_to_re
     assert_eq!(fs::metadata(data_dir.join("tls/ca.key")).unwrap().permissions().mode() & 0o777, 0o600);
     service.stop();
 }
+
+/// What curl is answered by the service of this machine when it calls it by another name.
+fn ask_as(data_dir: &DataDir, name: &str, protocol: &str, path: &str) -> String {
+    let https = data_dir.endpoint().unwrap()["https"].as_str().unwrap().to_owned();
+    let port = https.rsplit_once(':').unwrap().1.to_owned();
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--insecure", "--write-out", " %{http_version} %{http_code}", protocol]);
+    curl.args(["--resolve", &format!("{name}:{port}:127.0.0.1"), &format!("https://{name}:{port}{path}")]);
+    String::from_utf8(curl.output().expect("curl is installed by script/test").stdout).unwrap()
+}
+
+#[rstest]
+#[case::http_1("--http1.1", "1.1")]
+#[case::http_2("--http2", "2")]
+fn with_the_development_key_https_too_answers_to_names_of_this_machine_alone(
+    #[case] protocol: &str,
+    #[case] version: &str,
+) {
+    let data_dir = DataDir::new();
+    let mut command = command(data_dir.path(), &["--tls-listen", "127.0.0.1:0"]);
+    command.env_remove("ROOMKEEPER_ACCESS_KEY");
+    let service = Service::spawn(command);
+
+    let ask = |name, path| ask_as(&data_dir, name, protocol, path);
+
+    assert!(ask("localhost", "/time").ends_with(&format!(" {version} 200")));
+    assert!(ask("evil.example", "/health/live").ends_with(&format!(" {version} 200")));
+    for path in ["/time", "/rooms?api-version=2025-03-13", "/"] {
+        let told = ask("evil.example", path);
+        assert!(told.contains("--access-key") && told.ends_with(&format!(" {version} 403")), "{path}: {told}");
+    }
+    service.stop();
+}

@@ -62,6 +62,7 @@ impl Default for Setup {
                 occupancy_interval: Duration::from_secs(1),
             },
             demo: None,
+            demo_for_anyone: false,
         };
         Self { settings, max_participants: 350, database: None, room_id_offset: 0 }
     }

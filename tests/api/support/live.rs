@@ -31,10 +31,16 @@ impl Socket {
 
     /// Connects from a page of `origin`; or gives the status with which the handshake is refused.
     pub async fn from(app: &TestApp, query: &str, origin: Option<&str>) -> Result<Self, u16> {
+        let origin: Vec<_> = origin.map(|origin| ("origin", origin)).into_iter().collect();
+        Self::with_headers(app, query, &origin).await
+    }
+
+    /// Connects with headers of the handshake, in place of those that a client sends by itself.
+    pub async fn with_headers(app: &TestApp, query: &str, headers: &[(&'static str, &str)]) -> Result<Self, u16> {
         let url = format!("ws://{}/?{query}&format=json&heartbeats=true&v=6", app.address);
         let mut request = url.into_client_request().unwrap();
-        if let Some(origin) = origin {
-            request.headers_mut().insert("origin", origin.parse().unwrap());
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
         }
         match connect_async(request).await {
             Ok((socket, _)) => Ok(Self(socket)),

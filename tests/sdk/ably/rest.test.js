@@ -144,7 +144,7 @@ describe("an envelope", () => {
 });
 
 describe("a browser", () => {
-  const origin = "https://app.example";
+  const origin = "http://localhost:5173"; // of this machine, as the development key asks for
   const list = (headers, name) => headers.get(name)?.toLowerCase().split(/\s*,\s*/) ?? [];
 
   for (const path of [occupancyOf("a/b"), "/keys/dev.primary/requestToken", "/time", "/channels/a", "/chat/v4/nothing"]) {
