@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 
 use clap::{Arg, CommandFactory as _};
 use roomkeeper::config::Cli;
@@ -30,31 +31,66 @@ fn the_readme_has_every_setting_as_help_tells_it() {
     assert!(made == kept, "README.md is out of date: run `UPDATE=1 cargo test --test document`");
 }
 
-/// The last column of each table in docs/credentials.md names tests, or cases of one.
-#[test]
-fn every_test_that_the_tables_of_credentials_name_is_there() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
-    let sources: String = ["src", "tests/api"].iter().flat_map(|folder| sources(format!("{root}{folder}"))).collect();
-    let document = fs::read_to_string(format!("{root}docs/credentials.md")).unwrap();
-    let columns = document.lines().filter_map(|line| line.strip_prefix('|')?.strip_suffix('|')?.rsplit('|').next());
-    let names: Vec<&str> = columns.flat_map(|column| column.split('`').skip(1).step_by(2)).collect();
-    let is_there = |name: &str| {
-        [format!("fn {name}("), format!("case::{name}(")].iter().any(|written| sources.contains(written.as_str()))
-    };
-    let missing: Vec<&str> = names.iter().copied().filter(|name| !is_there(name)).collect();
+/// Documents whose tables name, in a column `Test`, what shows each row.
+const WITH_TESTS: [&str; 2] = ["docs/security.md", "docs/credentials.md"];
 
-    assert!(names.len() > 100, "{names:?}");
-    assert!(missing.is_empty(), "no such test: {missing:?}");
+#[test]
+fn every_test_that_a_document_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let code: String = ["src", "tests"].iter().flat_map(|folder| code_in(&root.join(folder))).collect();
+    let is_there = |name: &str| {
+        [format!("fn {name}("), format!("case::{name}("), format!("def {name}("), format!("test(\"{name}\"")]
+            .iter()
+            .any(|test| code.contains(test))
+    };
+    let mut named = 0;
+    for document in WITH_TESTS {
+        let Ok(text) = fs::read_to_string(root.join(document)) else { continue };
+        for name in tests_named_in(&text) {
+            assert!(is_there(name), "{document}: there is no test `{name}`");
+            named += 1;
+        }
+    }
+    assert!(named > 150, "{named}");
 }
 
-/// The text of every source below a folder.
-fn sources(folder: String) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let text = |path: std::path::PathBuf| match path.is_dir() {
-        true => sources(path.display().to_string()),
-        false => vec![fs::read_to_string(path).unwrap_or_default()],
-    };
-    entries.flat_map(text).collect()
+#[test]
+fn names_are_read_from_the_column_of_tests_alone() {
+    let text =
+        "`a`\n\n| Threat | Stopped by | Test |\n|---|---|---|\n| `b` | `c` | `d`, `e f` |\n\n| `g` |\n|---|\n| `h` |\n";
+
+    assert_eq!(tests_named_in(text), ["d", "e f"]);
+}
+
+/// What stands in backticks in the columns called `Test`.
+fn tests_named_in(text: &str) -> Vec<&str> {
+    let mut column = None;
+    let mut names = Vec::new();
+    for line in text.lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        if !line.starts_with('|') {
+            column = None;
+        } else if let Some(at) = cells.iter().position(|cell| *cell == "Test") {
+            column = Some(at);
+        } else if let Some(cell) = column.and_then(|at| cells.get(at)) {
+            names.extend(cell.split('`').skip(1).step_by(2));
+        }
+    }
+    names
+}
+
+/// The texts of the tests and of what is tested, below a folder.
+fn code_in(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("node_modules") {
+            found.extend(code_in(&path));
+        } else if path.extension().is_some_and(|ending| ["rs", "js", "py"].iter().any(|code| ending == *code)) {
+            found.extend(fs::read_to_string(path));
+        }
+    }
+    found
 }
 
 #[expect(clippy::disallowed_methods, reason = "nobody sets this one for the service")]
