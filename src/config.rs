@@ -84,6 +84,8 @@ pub struct ServeArgs {
     #[arg(long, env = "ROOMKEEPER_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<String>,
     #[command(flatten)]
+    pub sockets: SocketArgs,
+    #[command(flatten)]
     pub live: LiveArgs,
     /// Serve a page to try live rooms with, at /demo, which gives a token to whoever asks: for development. Its
     /// packages are in the folder, or in examples/demo [default: off]
@@ -94,6 +96,20 @@ pub struct ServeArgs {
     pub demo_for_anyone: bool,
     #[command(flatten)]
     pub log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SocketArgs {
+    /// The most sockets of clients at once [default: the limit of open files, less what the service needs itself]
+    #[arg(long, env = "ROOMKEEPER_MAX_SOCKETS", value_name = "N")]
+    pub max_sockets: Option<usize>,
+    /// The most sockets of one address, or `off`; never of this machine's own. Behind a proxy, name it with
+    /// --trusted-proxy, or turn this off.
+    #[arg(long, env = "ROOMKEEPER_MAX_SOCKETS_PER_ADDRESS", value_name = "N", default_value = "1000", value_parser = number_or_off)]
+    pub max_sockets_per_address: NumberOrOff,
+    /// Addresses of proxies, which bring many clients each. Separated by commas.
+    #[arg(long, env = "ROOMKEEPER_TRUSTED_PROXY", value_name = "ADDRESS", value_delimiter = ',')]
+    pub trusted_proxy: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -237,6 +253,10 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DurationOrOff(pub Option<Duration>);
 
+/// A number; `None` is `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NumberOrOff(pub Option<usize>);
+
 /// An address to listen on; `None` is `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressOrOff(pub Option<SocketAddr>);
@@ -260,6 +280,13 @@ fn interval_or_off(text: &str) -> Result<DurationOrOff, String> {
     match duration_or_off(text)? {
         DurationOrOff(Some(span)) if span < Duration::from_millis(100) => Err("at least 100ms, or off".to_owned()),
         interval => Ok(interval),
+    }
+}
+
+fn number_or_off(text: &str) -> Result<NumberOrOff, String> {
+    match text {
+        "off" => Ok(NumberOrOff(None)),
+        _ => text.parse().map(|number| NumberOrOff(Some(number))).map_err(|_| "write a number, or off".to_owned()),
     }
 }
 

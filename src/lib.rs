@@ -13,6 +13,7 @@ pub mod domain;
 pub mod endpoint;
 pub mod http;
 pub mod jobs;
+pub mod net;
 pub mod realtime;
 pub mod service;
 pub mod store;

@@ -89,7 +89,7 @@ async fn page(req: HttpRequest) -> HttpResponse {
 
 /// What the page may load: its own files. Not every browser counts a WebSocket to the page's own host among them.
 fn policy(req: &HttpRequest) -> String {
-    let connection = req.connection_info(); // over HTTP/2, there is no Host header
+    let connection = req.connection_info(); // a request to a proxy has it in its target
     let host = connection.host();
     let is_plain = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".:-[]".contains(c));
     let sockets = if is_plain { format!(" ws://{host} wss://{host}") } else { String::new() };
@@ -120,7 +120,7 @@ mod tests {
 
     #[rstest]
     #[case::named_by_a_header(TestRequest::get().insert_header(("host", "nas:8080")), "'self' ws://nas:8080 wss://nas:8080")]
-    #[case::named_as_by_http_2(TestRequest::get().uri("https://[::1]:8443/demo"), "'self' ws://[::1]:8443 wss://[::1]:8443")]
+    #[case::named_in_the_target(TestRequest::get().uri("https://[::1]:8443/demo"), "'self' ws://[::1]:8443 wss://[::1]:8443")]
     #[case::no_host(TestRequest::get().insert_header(("host", "a;script-src *")), "'self'")]
     fn the_page_may_reach_its_own_host_alone(#[case] request: TestRequest, #[case] wanted: &str) {
         let policy = policy(&request.to_http_request());

@@ -20,9 +20,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use actix_cors::Cors;
+use actix_http::{RequestHead, Response};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::guard::{self, GuardContext};
-use actix_web::http::header::UPGRADE;
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Condition;
 use actix_web::web::{self, ServiceConfig};
@@ -33,6 +32,7 @@ use crate::http::local::NotLocal;
 use crate::realtime::Hub;
 pub use demo::Demo;
 use error::ErrorInfo;
+pub use socket::{RefusedHandshake, Wish, serve};
 
 /// The largest frame (ably-chat.md, section 5).
 const MAX_FRAME: usize = 512 * 1024;
@@ -56,6 +56,14 @@ impl Ably {
     /// The surface of a hub.
     pub fn new(hub: Arc<Hub>, keys: LiveKeys, origins: Vec<String>) -> Self {
         Self(Arc::new(Shared { hub, keys, nonces: tokens::Nonces::default(), origins }))
+    }
+
+    /// Answers the handshake of a WebSocket.
+    ///
+    /// # Errors
+    /// It is none, or its origin may not connect.
+    pub fn accept(&self, head: &RequestHead) -> Result<(Response<()>, Wish), RefusedHandshake> {
+        socket::accept(head, &self.origins)
     }
 
     /// The live rooms behind it.
@@ -87,11 +95,7 @@ pub fn routes(config: &mut ServiceConfig, has_own_cors: bool) {
     for rest in ["/chat/{rest:.*}", "/channels/{rest:.*}", "/keys/{rest:.*}", "/comet/{rest:.*}"] {
         add(web::resource(rest).default_service(web::to(async |req| rest::not_found(&req))));
     }
-    config.service(
-        web::resource("/")
-            .route(web::get().guard(guard::fn_guard(is_web_socket)).to(socket::upgrade))
-            .route(web::get().to(welcome)),
-    );
+    config.service(web::resource("/").route(web::get().to(welcome)));
 }
 
 /// The first segments of this protocol's paths, besides `/` itself.
@@ -122,11 +126,6 @@ pub fn cors() -> Cors {
         .allowed_headers(["authorization", "accept", "content-type", "x-ably-version", "x-ably-clientid", "ably-agent"])
         .expose_headers(["Link", "X-Ably-Errorcode", "X-Ably-Errormessage"])
         .max_age(3600)
-}
-
-fn is_web_socket(ctx: &GuardContext<'_>) -> bool {
-    let upgrade = ctx.head().headers().get(UPGRADE).and_then(|value| value.to_str().ok());
-    upgrade.is_some_and(|to| to.eq_ignore_ascii_case("websocket"))
 }
 
 /// For a person who looks what is here.

@@ -59,7 +59,12 @@ fn format_of(req: &HttpRequest) -> Format {
 
 /// The value of a query parameter.
 pub fn query(req: &HttpRequest, name: &str) -> Option<String> {
-    form_urlencoded::parse(req.query_string().as_bytes()).find(|(n, _)| n == name).map(|(_, value)| value.into_owned())
+    query_in(req.query_string(), name)
+}
+
+/// The value of a parameter in a query.
+pub fn query_in(query: &str, name: &str) -> Option<String> {
+    form_urlencoded::parse(query.as_bytes()).find(|(n, _)| n == name).map(|(_, value)| value.into_owned())
 }
 
 /// A segment of the path as its client meant it: split first, decoded once.
@@ -95,7 +100,7 @@ pub async fn credential(req: &HttpRequest) -> Result<Credential, ErrorInfo> {
 fn presented(req: &HttpRequest) -> Result<Presented, ErrorInfo> {
     let mut headers = req.headers().get_all(AUTHORIZATION);
     let told = "show a key (Authorization: Basic) or a token (Authorization: Bearer), in base64";
-    match (headers.next(), headers.next(), in_query(req)) {
+    match (headers.next(), headers.next(), presented_in(req.query_string())) {
         (Some(header), None, None) => auth::from_header(header.to_str().unwrap_or("")),
         (None, _, in_query) => in_query.ok_or_else(|| ErrorInfo::new(40101, 401, told)),
         (Some(_), _, _) => Ok(Presented::Several),
@@ -103,8 +108,8 @@ fn presented(req: &HttpRequest) -> Result<Presented, ErrorInfo> {
 }
 
 /// A key or a token in the query, as a WebSocket client shows it.
-pub fn in_query(req: &HttpRequest) -> Option<Presented> {
-    let query = form_urlencoded::parse(req.query_string().as_bytes());
+pub fn presented_in(query: &str) -> Option<Presented> {
+    let query = form_urlencoded::parse(query.as_bytes());
     let mut shown = query.filter_map(|(name, value)| match &*name {
         "key" => Some(Presented::Key(value.into_owned())),
         "access_token" | "accessToken" => Some(Presented::Token(value.into_owned())),

@@ -12,13 +12,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_codec::Framed;
+use actix_http::ws::{self, CloseCode, CloseReason, HandshakeError};
+use actix_http::{Method, RequestHead, Response, StatusCode, h1};
 use actix_web::http::header::{HOST, ORIGIN};
-use actix_web::rt;
-use actix_web::web::{Payload, ThinData};
-use actix_web::{Error, HttpRequest, HttpResponse};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Closed, ProtocolError};
 use bytes::Bytes;
-use bytestring::ByteString;
 use chrono::{DateTime, Utc};
 use governor::Quota;
 use governor::clock::{Clock as _, DefaultClock};
@@ -32,6 +30,8 @@ use super::frame::{Incoming, Outgoing, action};
 use super::session::{Client, Next, granted};
 use super::{Ably, MAX_FRAME, MAX_INBOUND_RATE, render, rest};
 use crate::http::State;
+use crate::net::Stream;
+use crate::net::web_socket::{self, Message, ReadError, Reader, Writer};
 use crate::realtime::{Batch, End, Heard, Identity, Place, Rate, Refusal, Session, Tell};
 use talk::talk;
 use times::Times;
@@ -48,8 +48,8 @@ const BEFORE_OCCUPANCY: Duration = Duration::from_millis(10);
 const AFTER_OCCUPANCY: Duration = Duration::from_millis(5);
 /// A client's own frame, such as an ACK, behind more than its own echo comes so much later, for the same reason.
 const APART: Duration = Duration::from_millis(2);
-/// So much is handed over before it is written out: what the transport's buffer grew to, it keeps.
-const AT_ONCE: usize = 4096;
+/// Bytes that are put together before they are written.
+const AT_ONCE: usize = 16 * 1024;
 /// How long before its end a token's renewal is asked for.
 const RENEW_BEFORE: Duration = Duration::from_secs(30);
 /// So many bytes cost as much as a frame.
@@ -58,7 +58,7 @@ const BYTES_A_FRAME: usize = 16 * 1024;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a client asks for when it connects.
-struct Wish {
+pub struct Wish {
     presented: Option<Presented>,
     client_id: Option<String>,
     format: Format,
@@ -70,38 +70,42 @@ struct Wish {
     remain_present_for: Option<Duration>,
 }
 
-/// `GET /` of a WebSocket.
-pub async fn upgrade(
-    req: HttpRequest,
-    body: Payload,
-    ThinData(state): ThinData<State>,
-    ThinData(ably): ThinData<Ably>,
-) -> Result<HttpResponse, Error> {
-    if !may_connect(&req, &ably.origins) {
-        return Ok(HttpResponse::Forbidden().body("this origin may not connect: see --cors-origin\n"));
+/// A handshake that is refused: the status, and a text for people.
+pub type RefusedHandshake = (StatusCode, String);
+
+/// Answers the handshake of a WebSocket, which is `GET /`.
+///
+/// # Errors
+/// It is none, or its origin may not connect.
+pub fn accept(head: &RequestHead, origins: &[String]) -> Result<(Response<()>, Wish), RefusedHandshake> {
+    if head.method != Method::GET || head.uri.path() != "/" {
+        return Err((
+            StatusCode::BAD_REQUEST,
+            "WebSockets are opened by GET /, and nothing else is upgraded\n".to_owned(),
+        ));
     }
-    let wish = wish(&req);
-    let place = ably.hub.place().ok();
-    let (response, socket, incoming) = actix_ws::handle(&req, body)?;
-    let incoming = incoming.max_frame_size(MAX_FRAME).aggregate_continuations().max_continuation_size(MAX_FRAME);
-    // A refusal goes over the open socket: of a refused upgrade, clients only see that it failed (section 2.6).
-    rt::spawn(serve(Socket::new(socket, wish.format), incoming, wish, state, ably, place));
-    Ok(response)
+    if !may_connect(head, origins) {
+        let told = "this origin may not connect: see --cors-origin\n";
+        return Err((StatusCode::FORBIDDEN, told.to_owned()));
+    }
+    let refused = |error: HandshakeError| (StatusCode::BAD_REQUEST, format!("no handshake of a WebSocket: {error}\n"));
+    let response = ws::handshake(head).map_err(refused)?.finish().drop_body();
+    Ok((response, wish(head.uri.query().unwrap_or(""))))
 }
 
 /// Browsers say where a page is from; a page of our own may always connect.
-fn may_connect(req: &HttpRequest, origins: &[String]) -> bool {
-    let header = |name| req.headers().get(name).and_then(|value| value.to_str().ok());
+fn may_connect(head: &RequestHead, origins: &[String]) -> bool {
+    let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let Some(origin) = header(ORIGIN) else { return true };
     let is_own = origin.split_once("://").map(|(_, authority)| authority) == header(HOST);
     origins.is_empty() || is_own || origins.iter().any(|allowed| allowed == "*" || allowed == origin)
 }
 
-fn wish(req: &HttpRequest) -> Wish {
-    let param = |name| rest::query(req, name);
+fn wish(query: &str) -> Wish {
+    let param = |name| rest::query_in(query, name);
     let span = |name| param(name).and_then(|text| text.parse().ok()).map(Duration::from_millis);
     Wish {
-        presented: rest::in_query(req),
+        presented: rest::presented_in(query),
         client_id: param("clientId"),
         format: if param("format").as_deref() == Some("msgpack") { Format::MessagePack } else { Format::Json },
         resume: param("resume").or_else(|| param("recover")),
@@ -112,26 +116,28 @@ fn wish(req: &HttpRequest) -> Wish {
     }
 }
 
+/// Serves a client on a WebSocket that was opened. A refusal is told over it: of a refused handshake, clients only see
+/// that it failed (section 2.6).
+pub async fn serve(framed: Framed<Stream, h1::Codec>, wish: Wish, state: State, ably: Ably) {
+    let place = ably.hub.place().ok();
+    let (reader, writer) = web_socket::split(framed, MAX_FRAME);
+    serve_on(Socket::new(writer, wish.format), reader, wish, state, ably, place).await;
+}
+
 /// From the open socket to its end.
-async fn serve(
-    socket: Socket,
-    incoming: AggregatedMessageStream,
-    wish: Wish,
-    state: State,
-    ably: Ably,
-    place: Option<Place>,
-) {
+async fn serve_on(socket: Socket, mut incoming: Reader, wish: Wish, state: State, ably: Ably, place: Option<Place>) {
     // On its own heap, and let go of: what asks the database is ten times as large as what stays with a socket.
     let opened = Box::pin(open(&wish, &state, &ably, place)).await;
     let (session, credential, refused) = match opened {
         Ok(opened) => opened,
         Err(Denied::Refused(error)) => {
             tracing::info!(code = error.code, reason = %error.message, "a client is refused");
-            return socket.end(Some(last(action::ERROR, Some(error))), Some(CloseCode::Policy.into())).await;
+            let last = last(action::ERROR, Some(error));
+            return socket.end(&mut incoming, Some(last), Some(CloseCode::Policy.into())).await;
         }
         Err(Denied::Unavailable) => {
             let last = last(action::DISCONNECTED, Some(ErrorInfo::unavailable()));
-            return socket.end(Some(last), Some(CloseCode::Again.into())).await;
+            return socket.end(&mut incoming, Some(last), Some(CloseCode::Again.into())).await;
         }
     };
     let (hub, keys) = (Arc::clone(&ably.hub), ably.keys.clone());

@@ -71,7 +71,13 @@ pub async fn request_token(
 ) -> HttpResponse {
     let outcome = async {
         let name = rest::segment(&req, 1)?;
+        if let Some(connection) = crate::http::connection(&req) {
+            connection.body_begins();
+        }
         let body = tokio::time::timeout(PATIENCE, body.to_bytes_limited(LARGEST)).await;
+        if let (Some(connection), Ok(Ok(Ok(_)))) = (crate::http::connection(&req), &body) {
+            connection.body_ends();
+        }
         let Ok(Ok(Ok(body))) = body else {
             return Err(ErrorInfo::malformed("the body did not arrive, or is larger than 64 KiB"));
         };

@@ -82,7 +82,7 @@ fn verify(
     let keys = acs.keys.current();
     let target = req.uri().path_and_query().map_or("/", |target| target.as_str());
     let host = authority(req).unwrap_or("");
-    let default_port = if req.app_config().secure() { 443 } else { 80 };
+    let default_port = if crate::http::is_tls(req) { 443 } else { 80 };
     let signed = signed(req);
     let verified = signed.clone().and_then(|signed| {
         hmac::verify_content(signed.content_hash, body_digest)?;
@@ -118,7 +118,7 @@ fn header<'a>(req: &'a HttpRequest, name: HeaderName, shown: &'static str) -> Re
     only.and_then(|value| value.to_str().ok()).ok_or(AuthError::MissingHeader(shown))
 }
 
-/// The host that a request was sent to, as it was spelled: HTTP/2 has it outside the headers.
+/// The host that a request was sent to, as it was spelled: a request to a proxy has it in its target.
 fn authority(req: &HttpRequest) -> Option<&str> {
     match req.headers().get(HOST) {
         Some(host) => host.to_str().ok(),

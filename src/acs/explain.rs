@@ -161,9 +161,11 @@ impl Refused<'_> {
     /// what a proxy was called by.
     fn other_hosts(&self) -> Vec<String> {
         let bare = self.host.rsplit_once(':').map_or(self.host, |(name, _)| name);
-        let local = self.req.app_config().local_addr();
-        let mut others = vec![bare.to_owned(), bare.to_lowercase(), self.host.to_lowercase(), local.to_string()];
-        others.extend(["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}:{}", local.port())));
+        let mut others = vec![bare.to_owned(), bare.to_lowercase(), self.host.to_lowercase()];
+        if let Some(local) = crate::http::local_address(self.req) {
+            others.push(local.to_string());
+            others.extend(["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}:{}", local.port())));
+        }
         others.extend(["localhost", "127.0.0.1"].map(str::to_owned));
         others.extend(self.header(HeaderName::from_static("x-forwarded-host")).map(str::to_owned));
         others

@@ -1,7 +1,7 @@
 //! The headers that every answer carries (acs-rooms.md, section 3), and those a browser is told of.
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _};
@@ -60,11 +60,14 @@ pub struct Common {
 impl Common {
     /// Read before the request is handled.
     pub fn of(req: &ServiceRequest) -> Self {
-        Self {
-            api: Api::of(req.path()),
-            client_request_id: req.headers().get(CLIENT_REQUEST_ID).cloned(),
-            request_id: req.extensions().get::<RequestId>().map(ToString::to_string),
-        }
+        let request_id = req.extensions().get::<RequestId>().map(ToString::to_string);
+        Self::of_head(req.head(), request_id)
+    }
+
+    /// The same, of a request that did not come through the routes.
+    pub fn of_head(head: &RequestHead, request_id: Option<String>) -> Self {
+        let client_request_id = head.headers.get(CLIENT_REQUEST_ID).cloned();
+        Self { api: Api::of(head.uri.path()), client_request_id, request_id }
     }
 
     /// Adds them to an answer.

@@ -24,11 +24,12 @@ mod version;
 use std::future::ready;
 use std::sync::Arc;
 
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, Resource, Route};
+use actix_web::{HttpResponse, Resource, ResponseError as _, Route};
 use chrono::TimeDelta;
+use uuid::Uuid;
 
 pub use document::Document;
 pub use headers::{ALLOWED_HEADERS, EXPOSED_HEADERS};
@@ -123,6 +124,13 @@ pub fn refuse(req: ServiceRequest, reason: NotLocal) -> ServiceResponse {
     let (req, _) = req.into_parts();
     let mut response = ServiceResponse::from_err(ApiError::NotLocal(reason), req);
     common.add_to(response.headers_mut());
+    response
+}
+
+/// The answer to a WebSocket at a path that has none.
+pub fn no_web_socket(head: &RequestHead) -> HttpResponse {
+    let mut response = ApiError::NoWebSocket.error_response();
+    headers::Common::of_head(head, Some(Uuid::new_v4().to_string())).add_to(response.headers_mut());
     response
 }
 

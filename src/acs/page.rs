@@ -33,7 +33,7 @@ pub fn next_link(req: &HttpRequest, caller: &Caller, last: RoomId) -> String {
     let forwarded = req.headers().get("x-forwarded-proto").and_then(|value| value.to_str().ok());
     let scheme = match forwarded {
         Some(scheme @ ("http" | "https")) => scheme,
-        _ if req.app_config().secure() => "https",
+        _ if crate::http::is_tls(req) => "https",
         _ => "http",
     };
     let (authority, path, token) = (&caller.authority, req.path(), token(caller.resource, last));

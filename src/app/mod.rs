@@ -3,21 +3,20 @@
 mod docs;
 pub mod document;
 pub mod keys;
+mod listen;
 
-use std::io;
 use std::net::TcpListener;
-use std::num::NonZero;
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use actix_cors::Cors;
+use actix_http::ConnectionType;
 use actix_web::body::MessageBody;
-use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::{KeepAlive, Uri};
+use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::Uri;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, PayloadConfig, ThinData};
-use actix_web::{App, Error, HttpServer};
+use actix_web::{App, Error};
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use tracing_actix_web::TracingLogger;
@@ -27,10 +26,12 @@ use crate::acs::{self, Acs, PublicHost};
 use crate::auth::keys::LiveKeys;
 use crate::http::local::{self, Kept, Local, NotLocal};
 use crate::http::request_span::RequestSpan;
-use crate::http::{State, body, health, watch};
+use crate::http::{State, body, connection, health, watch};
+use crate::net;
 use crate::realtime::{Hub, Limits};
 use crate::service::Context;
 use crate::service::changes::Told;
+pub use listen::serve;
 
 /// What the protocols are set to.
 #[derive(Debug, Clone)]
@@ -48,6 +49,8 @@ pub struct Settings {
     pub named_rooms: bool,
     /// What clients of live rooms can make large.
     pub live: Limits,
+    /// How many sockets there may be.
+    pub sockets: net::Limits,
     /// A page to try live rooms with, which gives a token to whoever asks.
     pub demo: Option<Demo>,
     /// Whether the page is for others than this machine, too.
@@ -64,13 +67,6 @@ pub struct Listeners {
 pub fn block_on<T>(command: impl Future<Output = T>) -> T {
     actix_web::rt::System::new().block_on(command)
 }
-
-/// How long requests in flight have when the service ends.
-const DRAIN_SECONDS: u64 = 30;
-/// Each has connections to the database of its own, which takes a hundred.
-const MOST_THREADS: usize = 16;
-/// How long a client's connection may rest: longer than the pools of the usual clients keep theirs.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Puts the Azure surface together.
 pub fn acs(keys: LiveKeys, settings: &Settings) -> Acs {
@@ -110,7 +106,7 @@ pub fn app(
     > + use<>,
 > {
     let origins = &settings.cors_origins;
-    let local = kept(settings).map(|kept| Local::new(kept, origins));
+    let local = kept_to_this_machine(settings);
     App::new()
         .app_data(ThinData(state))
         .app_data(ThinData(acs))
@@ -126,14 +122,38 @@ pub fn app(
         .wrap(Condition::new(!origins.is_empty(), cors(origins)))
         .wrap(Condition::new(local.is_some(), from_fn(move |req, next| local::keep(local.clone(), refuse, req, next))))
         .wrap(TracingLogger::<RequestSpan>::new())
+        .wrap_fn(phases)
 }
 
 /// What is for this machine alone.
-fn kept(settings: &Settings) -> Option<Kept> {
-    if keys::is_development_key(&settings.access_key) {
-        return Some(Kept::Service);
+fn kept_to_this_machine(settings: &Settings) -> Option<Local> {
+    let kept = match (keys::is_development_key(&settings.access_key), &settings.demo) {
+        (true, _) => Kept::Service,
+        (false, Some(_)) if !settings.demo_for_anyone => Kept::Demo,
+        _ => return None,
+    };
+    Some(Local::new(kept, &settings.cors_origins))
+}
+
+/// Tells the connection of a request how far the request is: each phase has a deadline. A request for which there is no
+/// place any more is the last one of its connection.
+fn phases<B, S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>>(
+    req: ServiceRequest,
+    service: &S,
+) -> impl Future<Output = Result<ServiceResponse<B>, Error>> + use<B, S> {
+    let connection = connection(req.request()).cloned();
+    let has_place = connection.as_ref().is_none_or(|connection| connection.request_begins(has_body(req.headers())));
+    let answering = service.call(req);
+    async move {
+        let mut answer = answering.await;
+        if let Some(connection) = connection {
+            connection.answer_begins();
+        }
+        if let (false, Ok(answer)) = (has_place, &mut answer) {
+            answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        }
+        answer
     }
-    (settings.demo.is_some() && !settings.demo_for_anyone).then_some(Kept::Demo)
 }
 
 /// Answers in the form of the protocol that was called.
@@ -141,29 +161,9 @@ fn refuse(req: ServiceRequest, reason: NotLocal) -> ServiceResponse {
     if ably::serves(req.match_info().as_str()) { ably::refuse(req, reason) } else { acs::refuse(req, reason) }
 }
 
-/// Serves until `stop` is cancelled, then finishes what is in flight.
-pub fn serve(
-    state: State,
-    acs: Acs,
-    ably: Ably,
-    settings: &Settings,
-    listeners: Listeners,
-    stop: CancellationToken,
-) -> io::Result<Server> {
-    let settings = settings.clone();
-    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
-    let server = HttpServer::new(move || app(state.for_one_of(threads), acs.clone(), ably.clone(), &settings))
-        .workers(threads)
-        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-        .tcp_nodelay(true) // else a frame waits until the client has acknowledged the one before, 40 ms
-        .shutdown_timeout(DRAIN_SECONDS)
-        .shutdown_signal(stop.cancelled_owned())
-        .listen(listeners.http)?;
-    let server = match listeners.https {
-        Some((listener, tls)) => server.listen_rustls_0_23(listener, tls)?,
-        None => server,
-    };
-    Ok(server.run())
+/// True if a request announces a body.
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") || headers.contains_key(TRANSFER_ENCODING)
 }
 
 /// True for what browsers send as `Origin`: a scheme and an authority, and nothing else.

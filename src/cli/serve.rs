@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
@@ -21,9 +21,10 @@ use crate::acs::PublicHost;
 use crate::app::{self, Listeners, Settings};
 use crate::auth::keyring;
 use crate::clock::Clock;
-use crate::config::{ConfigError, DEVELOPMENT_KEY, LiveArgs, NamedRooms, ServeArgs, TlsArgs};
+use crate::config::{ConfigError, DEVELOPMENT_KEY, LiveArgs, NamedRooms, ServeArgs, SocketArgs, TlsArgs};
 use crate::endpoint::{self, Endpoint};
 use crate::jobs::sweeper;
+use crate::net;
 use crate::realtime::Limits;
 use crate::service::Context;
 use crate::service::keys::DEFAULT_RESOURCE;
@@ -31,14 +32,11 @@ use crate::tls;
 
 /// Serves until a signal comes.
 pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    let settings = settings(&args)?;
+    let mut settings = settings(&args)?;
     let data_dir = data_dir(&args.database.folders)?;
     start_log(&args.log)?;
     let stop = stop_on_signal()?;
-    match open_files::raise() {
-        Ok(most) => tracing::debug!(most, "files that may be open"),
-        Err(error) => tracing::warn!(%error, "the limit of open files stays as it is"),
-    }
+    settings.sockets = sockets(&args.sockets, open_files::raise())?;
 
     // A port that is taken is told before a database is made.
     let http = bind(args.listen, "--listen")?;
@@ -197,9 +195,43 @@ fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
         explain_auth: args.explain_auth,
         named_rooms: args.live.named_rooms == NamedRooms::On,
         live,
+        sockets: net::Limits::default(), // until it is known how many files may be open
         demo,
         demo_for_anyone: args.demo_for_anyone,
     })
+}
+
+/// Files that the service itself has open at most: connections to the database, logs, listeners, and what is short-lived.
+const OWN_FILES: u64 = 160;
+
+/// How many sockets there may be, given how many files may be open.
+fn sockets(args: &SocketArgs, open_files: nix::Result<u64>) -> Result<net::Limits, ConfigError> {
+    let free = match open_files {
+        Ok(most) => usize::try_from(most.saturating_sub(OWN_FILES)).unwrap_or(usize::MAX),
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files stays as it is");
+            net::Limits::default().sockets
+        }
+    };
+    // A few files leave a few sockets, of which some are for those who are not known yet.
+    let unknown = net::MAX_UNKNOWN.min(free / 8).max(8);
+    let available = free.saturating_sub(unknown).max(1);
+    let sockets = match args.max_sockets {
+        Some(asked) if asked > available => {
+            return Err(ConfigError(format!(
+                "--max-sockets {asked}: the limit of open files leaves {available}; raise it (ulimit -n, LimitNOFILE)"
+            )));
+        }
+        Some(asked) => asked,
+        None => available,
+    };
+    let proxies = args.trusted_proxy.iter().filter(|text| !text.is_empty()).map(|text| {
+        let told = || ConfigError(format!("--trusted-proxy {text}: write an address such as 10.0.0.5"));
+        text.parse().map(|ip: IpAddr| ip.to_canonical()).map_err(|_| told())
+    });
+    let proxies = proxies.collect::<Result<_, _>>()?;
+    tracing::debug!(sockets, unknown, "sockets that there may be");
+    Ok(net::Limits { sockets, unknown, per_address: args.max_sockets_per_address.0, proxies })
 }
 
 fn limits(args: &LiveArgs) -> Limits {

@@ -32,8 +32,14 @@ pub async fn read(req: &mut ServiceRequest) -> Result<Bytes, BodyError> {
     if req.headers().get_all(UPGRADE).any(is_web_socket) {
         return Err(BodyError::WebSocket); // that payload does not end
     }
+    if let Some(connection) = super::connection(req.request()) {
+        connection.body_begins();
+    }
     let mut payload = req.take_payload();
     let body = tokio::time::timeout(PATIENCE, collect(&mut payload)).await.map_err(|_| BodyError::TooSlow)??;
+    if let Some(connection) = super::connection(req.request()) {
+        connection.body_ends();
+    }
     req.set_payload(Payload::from(body.clone()));
     Ok(body)
 }

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
+use actix_web::Error;
 use actix_web::body::{EitherBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HOST, HeaderValue, ORIGIN};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest};
 
 use super::health;
 use crate::this_machine;
@@ -55,10 +55,11 @@ impl Local {
         Self { kept, origins: origins.into() }
     }
 
+    /// Checks a request for a path, as routes are found by it: `/%64emo` is `/demo`.
+    ///
     /// # Errors
     /// The request is for what is kept to this machine, and comes from elsewhere.
-    fn check(&self, req: &HttpRequest) -> Result<(), NotLocal> {
-        let path = req.match_info().as_str(); // as routes are found by it: `/%64emo` is `/demo`
+    pub fn check(&self, head: &RequestHead, path: &str) -> Result<(), NotLocal> {
         let is_kept = match self.kept {
             Kept::Service => !health::is_probe(path),
             Kept::Demo => path == "/demo" || path.starts_with("/demo/"),
@@ -70,12 +71,12 @@ impl Local {
             Kept::Service => (NotLocal::Name, NotLocal::Page),
             Kept::Demo => (NotLocal::NameOfDemo, NotLocal::PageOfDemo),
         };
-        if !is_called_by_own_name(req) {
+        if !is_called_by_own_name(head) {
             return Err(name);
         }
         // Programs that are no browsers send none.
         let is_allowed = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| self.allows(origin));
-        if req.headers().get_all(ORIGIN).all(is_allowed) { Ok(()) } else { Err(page) }
+        if head.headers.get_all(ORIGIN).all(is_allowed) { Ok(()) } else { Err(page) }
     }
 
     fn allows(&self, origin: &str) -> bool {
@@ -83,11 +84,11 @@ impl Local {
     }
 }
 
-/// True if every name that a request was sent to is of this machine, and there is one. HTTP/2, and a request to a
-/// proxy, have it in the target.
-fn is_called_by_own_name(req: &HttpRequest) -> bool {
-    let headers = req.headers().get_all(HOST).map(|host| host.to_str().unwrap_or_default());
-    let mut names = headers.chain(req.uri().authority().map(|authority| authority.as_str())).peekable();
+/// True if every name that a request was sent to is of this machine, and there is one. A request to a proxy
+/// has it in the target.
+fn is_called_by_own_name(head: &RequestHead) -> bool {
+    let headers = head.headers.get_all(HOST).map(|host| host.to_str().unwrap_or_default());
+    let mut names = headers.chain(head.uri.authority().map(|authority| authority.as_str())).peekable();
     names.peek().is_some() && names.all(this_machine::is_authority)
 }
 
@@ -98,7 +99,7 @@ pub async fn keep<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    match local.map_or(Ok(()), |local| local.check(req.request())) {
+    match local.map_or(Ok(()), |local| local.check(req.head(), req.match_info().as_str())) {
         Ok(()) => next.call(req).await.map(ServiceResponse::map_into_left_body),
         Err(reason) => {
             let (host, origin) = (req.headers().get(HOST), req.headers().get(ORIGIN));

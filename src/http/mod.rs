@@ -9,8 +9,13 @@ pub mod path;
 pub mod request_span;
 pub mod watch;
 
+use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use actix_web::HttpRequest;
+
+use crate::net::Connection;
 use crate::realtime::Hub;
 use crate::service::Context;
 use crate::service::changes::Told;
@@ -29,4 +34,19 @@ impl State {
     pub fn for_one_of(&self, threads: usize) -> Self {
         Self { ctx: self.ctx.for_one_of(threads), ..self.clone() }
     }
+}
+
+/// The connection that a request came on; none in a test without one.
+pub fn connection(req: &HttpRequest) -> Option<&Rc<Connection>> {
+    req.conn_data()
+}
+
+/// True if a request came over HTTPS.
+pub fn is_tls(req: &HttpRequest) -> bool {
+    connection(req).is_some_and(|connection| connection.is_tls())
+}
+
+/// The address that a request came to.
+pub fn local_address(req: &HttpRequest) -> Option<SocketAddr> {
+    connection(req).map(|connection| connection.local())
 }

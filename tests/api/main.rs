@@ -28,6 +28,7 @@ mod repeat;
 mod rooms;
 mod round_trips;
 mod signing_keys;
+mod sockets;
 mod support;
 mod sweeper;
 mod token_requests;

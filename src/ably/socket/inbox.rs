@@ -12,7 +12,7 @@ pub struct Inbox {
 }
 
 enum Held {
-    Message(AggregatedMessage),
+    Message(Message),
     Frame(Box<Incoming>),
 }
 
@@ -31,30 +31,20 @@ impl Inbox {
     }
 
     /// Takes what the socket gave. Whatever it is, the client is alive.
-    pub fn receive(
-        &mut self,
-        message: Option<Result<AggregatedMessage, ProtocolError>>,
-        times: &mut Times,
-    ) -> Result<(), Ending> {
+    pub fn receive(&mut self, message: Result<Message, ReadError>, times: &mut Times) -> Result<(), Ending> {
         times.heard = Instant::now();
-        match message {
-            Some(Ok(message)) => {
-                (self.held, self.until) = (Some(Held::Message(message)), None);
-                Ok(())
-            }
-            Some(Err(error)) => Err(Ending::of_error(&error)),
-            None => Err(Ending::gone()),
-        }
+        let message = message.map_err(Ending::of_error)?;
+        (self.held, self.until) = (Some(Held::Message(message)), None);
+        Ok(())
     }
 
     /// The message that is held, unless the client sent too much lately. `debt` is what its last frame cost besides.
-    pub fn take_message(&mut self, debt: u32) -> Option<AggregatedMessage> {
+    pub fn take_message(&mut self, debt: u32) -> Option<Message> {
         if self.is_waiting() {
             return None;
         }
         let size = match &self.held {
-            Some(Held::Message(AggregatedMessage::Text(text))) => text.len(),
-            Some(Held::Message(AggregatedMessage::Binary(bytes))) => bytes.len(),
+            Some(Held::Message(Message::Text(bytes) | Message::Binary(bytes))) => bytes.len(),
             Some(Held::Message(_)) => 0,
             _ => return None,
         };

@@ -19,11 +19,6 @@ impl Ending {
         Self { last: None, close: Some(code.into()), is_final: false }
     }
 
-    /// The other side is gone.
-    pub fn gone() -> Self {
-        Self::broken(CloseCode::Normal)
-    }
-
     /// As the client closed it: it hears the same code.
     fn echoed(close: Option<CloseReason>) -> Self {
         let echo = |reason: CloseReason| match u16::from(reason.code) {
@@ -65,26 +60,20 @@ impl Ending {
     }
 
     /// Of what can't be read from the socket.
-    pub fn of_error(error: &ProtocolError) -> Self {
-        let is_too_large = match error {
-            ProtocolError::Overflow => true,
-            // Of fragments, there is no other sign.
-            ProtocolError::Io(error) => error.to_string().contains("continuation size"),
-            _ => false,
-        };
+    pub fn of_error(error: ReadError) -> Self {
         match error {
-            _ if is_too_large => Self::failed(
-                CloseCode::Size,
-                ErrorInfo::new(40009, 413, format!("a frame has at most {MAX_FRAME} bytes")),
-            ),
-            ProtocolError::Io(error) if error.kind() == io::ErrorKind::InvalidData => Self::broken(CloseCode::Invalid),
-            ProtocolError::Io(_) => Self::broken(CloseCode::Normal), // the transport broke off: nobody hears it
-            _ => Self::broken(CloseCode::Protocol),
+            ReadError::TooLarge => {
+                let told = format!("a frame has at most {MAX_FRAME} bytes");
+                Self::failed(CloseCode::Size, ErrorInfo::new(40009, 413, told))
+            }
+            ReadError::NotUtf8 => Self::broken(CloseCode::Invalid),
+            ReadError::Protocol => Self::broken(CloseCode::Protocol),
+            ReadError::Gone => Self::broken(CloseCode::Normal), // nobody hears it
         }
     }
 }
 
-pub async fn talk(mut socket: Socket, mut incoming: AggregatedMessageStream, mut client: Client, heartbeats: bool) {
+pub async fn talk(mut socket: Socket, mut incoming: Reader, mut client: Client, heartbeats: bool) {
     let mut times = Times::new(client.idle, client.credential.expires_at, client.state.ctx.clock.now());
     let mut inbox = Inbox::new(MAX_INBOUND_RATE);
     let mut timer = pin!(sleep_until(times.next()));
@@ -95,7 +84,7 @@ pub async fn talk(mut socket: Socket, mut incoming: AggregatedMessageStream, mut
             batch = client.session.outbox().next() => {
                 write(&mut socket, &mut incoming, &mut inbox, &client, batch, &mut times).await
             }
-            message = incoming.recv(), if inbox.is_empty() => inbox.receive(message, &mut times),
+            message = incoming.next(), if inbox.is_empty() => inbox.receive(message, &mut times),
             admission = client.admissions.next() => {
                 client.finish_attach(admission);
                 Ok(())
@@ -112,10 +101,10 @@ pub async fn talk(mut socket: Socket, mut incoming: AggregatedMessageStream, mut
             break ending;
         }
     };
-    finish(socket, client, ending).await;
+    finish(socket, incoming, client, ending).await;
 }
 
-async fn finish(mut socket: Socket, client: Client, ending: Ending) {
+async fn finish(mut socket: Socket, mut incoming: Reader, client: Client, ending: Ending) {
     if ending.is_final {
         // What was answered before is told before.
         if let Ok(Batch::Ordered(batch)) = timeout(Duration::ZERO, client.session.outbox().next()).await {
@@ -125,13 +114,14 @@ async fn finish(mut socket: Socket, client: Client, ending: Ending) {
     } else {
         drop(client);
     }
-    socket.end(ending.last.map(|(action, error)| last(action, error)), ending.close).await;
+    let last = ending.last.map(|(action, error)| last(action, error));
+    socket.end(&mut incoming, last, ending.close).await;
 }
 
 /// Writes what there is.
 async fn write(
     socket: &mut Socket,
-    incoming: &mut AggregatedMessageStream,
+    incoming: &mut Reader,
     inbox: &mut Inbox,
     client: &Client,
     batch: Batch,
@@ -157,8 +147,8 @@ async fn write(
 
 /// Waits until something is written, for as long as the client shows signs of life and takes some of it.
 async fn written(
-    writing: impl Future<Output = Result<(), Closed>>,
-    incoming: &mut AggregatedMessageStream,
+    writing: impl Future<Output = io::Result<()>>,
+    incoming: &mut Reader,
     inbox: &mut Inbox,
     client: &Client,
     times: &mut Times,
@@ -173,12 +163,12 @@ async fn written(
             written = writing.as_mut() => {
                 return match written {
                     Ok(Ok(())) => Ok(()),
-                    Ok(Err(Closed)) => Err(Ending::broken(CloseCode::Normal)),
+                    Ok(Err(_)) => Err(Ending::broken(CloseCode::Normal)),
                     Err(_) => Err(Ending::broken(CloseCode::Policy)),
                 };
             }
             // One that takes long to read may say something meanwhile, a pong for one.
-            message = incoming.recv(), if inbox.is_empty() => inbox.receive(message, times)?,
+            message = incoming.next(), if inbox.is_empty() => inbox.receive(message, times)?,
             () = sleep_until(times.silent()) => return Err(Ending::broken(CloseCode::Policy)),
         }
     }
@@ -187,7 +177,7 @@ async fn written(
 /// Handles what was received, as far as it does not have to wait.
 async fn handle(
     socket: &mut Socket,
-    incoming: &mut AggregatedMessageStream,
+    incoming: &mut Reader,
     inbox: &mut Inbox,
     client: &mut Client,
     times: &mut Times,
@@ -197,13 +187,10 @@ async fn handle(
     };
     client.debt.set(0);
     let bytes = match message {
-        AggregatedMessage::Text(text) => text.into_bytes(),
-        AggregatedMessage::Binary(bytes) => bytes,
-        AggregatedMessage::Ping(text) => {
-            return written(socket.socket.pong(&text), incoming, inbox, client, times).await;
-        }
-        AggregatedMessage::Pong(_) => return Ok(()),
-        AggregatedMessage::Close(reason) => return Err(Ending::echoed(reason)),
+        Message::Text(bytes) | Message::Binary(bytes) => bytes,
+        Message::Ping(payload) => return written(socket.pong(payload), incoming, inbox, client, times).await,
+        Message::Pong => return Ok(()),
+        Message::Close(reason) => return Err(Ending::echoed(reason)),
     };
     match client.format.decode(&bytes) {
         Ok(frame) => inbox.hold(Box::new(frame)),
@@ -233,7 +220,7 @@ async fn handle_frame(inbox: &mut Inbox, client: &mut Client, times: &mut Times)
 
 async fn on_time(
     socket: &mut Socket,
-    incoming: &mut AggregatedMessageStream,
+    incoming: &mut Reader,
     inbox: &mut Inbox,
     client: &Client,
     heartbeats: bool,
@@ -256,7 +243,7 @@ async fn on_time(
             client.say(&last(action::HEARTBEAT, None));
         }
         // Also to who sees no pings: its pong tells that the client is there.
-        written(socket.socket.ping(b""), incoming, inbox, client, times).await?;
+        written(socket.ping(), incoming, inbox, client, times).await?;
     }
     Ok(())
 }

@@ -3,44 +3,30 @@
 use super::*;
 
 pub struct Socket {
-    pub socket: actix_ws::Session,
+    writer: Writer,
     format: Format,
-    /// Bytes handed over since all was last written out, at most.
-    unwritten: usize,
     /// Frames of channels written lately.
     crowd: u32,
     crowd_ends: Instant,
 }
 
 impl Socket {
-    pub fn new(socket: actix_ws::Session, format: Format) -> Self {
-        Self { socket, format, unwritten: 0, crowd: 0, crowd_ends: Instant::now() }
+    pub fn new(writer: Writer, format: Format) -> Self {
+        Self { writer, format, crowd: 0, crowd_ends: Instant::now() }
     }
 
-    pub async fn write(&mut self, frame: Bytes) -> Result<(), Closed> {
-        if self.unwritten + frame.len() > AT_ONCE {
-            self.unwritten = 0;
-            tokio::task::yield_now().await; // the transport writes meanwhile
-        }
-        self.unwritten += frame.len();
-        match self.format {
-            Format::MessagePack => self.socket.binary(frame).await,
-            // JSON is UTF-8; nothing else comes here.
-            Format::Json => self.socket.text(ByteString::try_from(frame).unwrap_or_default()).await,
-        }
+    /// Adds a frame to what is to be written, and writes when that is much.
+    async fn write(&mut self, frame: Bytes) -> io::Result<()> {
+        self.writer.feed(frame, self.format == Format::Json);
+        if self.writer.unwritten() >= AT_ONCE { self.writer.flush().await } else { Ok(()) }
     }
 
-    pub async fn say(&mut self, frame: &Outgoing<'_>) -> Result<(), Closed> {
-        let frame = self.format.encode(frame);
-        self.write(frame).await
-    }
-
-    async fn tell(&mut self, heard: &Heard) -> Result<(), Closed> {
+    async fn tell(&mut self, heard: &Heard) -> io::Result<()> {
         let format = self.format;
         self.write(heard.form(format.index(), |heard| render::frame(heard, format))).await
     }
 
-    pub async fn write_all(&mut self, batch: impl IntoIterator<Item = Tell>) -> Result<(), Closed> {
+    pub async fn write_all(&mut self, batch: impl IntoIterator<Item = Tell>) -> io::Result<()> {
         for tell in batch {
             match tell {
                 Tell::Shared(heard) => {
@@ -51,6 +37,7 @@ impl Socket {
                 }
                 Tell::Own(frame) => {
                     if self.crowd > 1 && self.crowd_ends > Instant::now() {
+                        self.writer.flush().await?;
                         tokio::time::sleep(APART).await;
                     }
                     self.crowd = 0;
@@ -58,17 +45,33 @@ impl Socket {
                 }
             }
         }
-        Ok(())
+        self.writer.flush().await
     }
 
-    /// A last frame, and the end with its reason.
-    pub async fn end(mut self, last: Option<Outgoing<'_>>, close: Option<CloseReason>) {
+    pub async fn ping(&mut self) -> io::Result<()> {
+        self.writer.feed_ping();
+        self.writer.flush().await
+    }
+
+    pub async fn pong(&mut self, payload: Bytes) -> io::Result<()> {
+        self.writer.feed_pong(payload);
+        self.writer.flush().await
+    }
+
+    /// A last frame, and the end with its reason. What the client still sends is read, as it might lose the last frame
+    /// otherwise; one that does not take it in time loses it.
+    pub async fn end(mut self, incoming: &mut Reader, last: Option<Outgoing<'_>>, close: Option<CloseReason>) {
         let farewell = async {
             if let Some(last) = last {
-                self.say(&last).await?;
+                self.writer.feed(self.format.encode(&last), self.format == Format::Json);
             }
-            self.socket.close(close).await
+            self.writer.feed_close(close);
+            self.writer.flush().await?;
+            self.writer.shut_down().await
         };
-        let _ = timeout(FAREWELL, farewell).await;
+        match timeout(FAREWELL, farewell).await {
+            Ok(Ok(())) => drop(timeout(FAREWELL, incoming.drain()).await),
+            _ => self.writer.reset(),
+        }
     }
 }

@@ -61,6 +61,7 @@ impl Default for Setup {
                 rate_per_room: NonZeroU32::new(50).unwrap(),
                 occupancy_interval: Duration::from_secs(1),
             },
+            sockets: roomkeeper::net::Limits::default(),
             demo: None,
             demo_for_anyone: false,
         };

@@ -1,0 +1,232 @@
+//! What is known of a connection, and which deadline it has (docs/limits.md, Deadlines).
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::gate::Slot;
+
+/// How long the head of the first request may take: until then nothing is known of the client.
+pub const FIRST_HEAD: Duration = Duration::from_secs(2);
+/// How long the head of each further request may take, from its first byte on.
+const HEAD: Duration = Duration::from_secs(10);
+/// How long a request may take, its body included, until it is answered.
+const REQUEST: Duration = Duration::from_secs(60);
+/// How long the rest of a body may take that nobody asked for.
+const DISCARD: Duration = Duration::from_secs(5);
+/// How long a client may take to read an answer.
+const ANSWER: Duration = Duration::from_secs(30);
+/// How long a connection may rest between requests: longer than the pools of the usual clients keep theirs.
+const IDLE: Duration = Duration::from_secs(75);
+/// The largest head of a request, in bytes.
+const MAX_HEAD: usize = 16 * 1024;
+/// The most that is read at once.
+const CHUNK: usize = 16 * 1024;
+
+/// What a connection is used for right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The head of a request arrives: so many bytes came, and whether its end is among them.
+    Head {
+        bytes: usize,
+        has_ended: bool,
+    },
+    /// A request is being handled that has not asked for its body.
+    Request,
+    /// A request is being handled, and its body arrives.
+    Body,
+    /// The answer is being written.
+    Answer,
+    /// The request was answered, and the rest of its body is read and thrown away: a client that sends it may not look
+    /// for the answer before.
+    Discard,
+    Idle,
+    /// Another protocol goes on, which has deadlines of its own.
+    Upgraded,
+}
+
+impl Phase {
+    const HEAD: Self = Self::Head { bytes: 0, has_ended: false };
+}
+
+/// A connection, shared by its stream, what supervises it, and the requests on it; all of them are on one thread.
+pub struct Connection {
+    peer: Option<SocketAddr>,
+    local: SocketAddr,
+    is_tls: bool,
+    slot: RefCell<Slot>,
+    phase: Cell<Phase>,
+    /// A body that was announced and has not been read to its end.
+    has_body: Cell<bool>,
+    /// No request was read yet.
+    is_new: Cell<bool>,
+    /// The last bytes of the head so far.
+    last_bytes: Cell<[u8; 2]>,
+    deadline: Cell<Option<Instant>>,
+    /// Who waits to read, while nothing may be read.
+    reader: Cell<Option<Waker>>,
+    is_late: Cell<bool>,
+}
+
+impl Connection {
+    /// A connection that was just accepted.
+    pub fn new(peer: Option<SocketAddr>, local: SocketAddr, is_tls: bool, slot: Slot) -> Self {
+        Self {
+            peer,
+            local,
+            is_tls,
+            slot: RefCell::new(slot),
+            phase: Cell::new(Phase::HEAD),
+            has_body: Cell::new(false),
+            is_new: Cell::new(true),
+            last_bytes: Cell::new([0; 2]),
+            deadline: Cell::new(Some(Instant::now() + FIRST_HEAD)),
+            reader: Cell::new(None),
+            is_late: Cell::new(false),
+        }
+    }
+
+    /// The address of the other side.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// The address that it was accepted at.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// True for HTTPS.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    /// The head of the first request is due from now on.
+    pub fn head_begins(&self) {
+        self.enter(Phase::HEAD, FIRST_HEAD);
+    }
+
+    /// The head of a request was read, and it is going to be handled; `has_body` is whether it announces a body. False
+    /// if there is no place for the connection beyond this request.
+    pub fn request_begins(&self, has_body: bool) -> bool {
+        self.enter(Phase::Request, REQUEST);
+        self.has_body.set(has_body);
+        self.is_new.set(false);
+        self.slot.borrow_mut().settle()
+    }
+
+    /// The request's body is wanted.
+    pub fn body_begins(&self) {
+        if self.phase.get() == Phase::Request {
+            self.phase.set(Phase::Body);
+            self.wake_reader();
+        }
+    }
+
+    /// The request's body was read to its end.
+    pub fn body_ends(&self) {
+        self.has_body.set(false);
+    }
+
+    /// The request was handled, and its answer is going to be written.
+    pub fn answer_begins(&self) {
+        self.enter(Phase::Answer, ANSWER);
+    }
+
+    /// Another protocol takes over. False if there is no place for the connection.
+    pub fn upgrade(&self) -> bool {
+        self.phase.set(Phase::Upgraded);
+        self.deadline.set(None);
+        self.slot.borrow_mut().settle()
+    }
+
+    /// All that was to be written is.
+    pub(super) fn flushed(&self) {
+        if self.phase.get() == Phase::Answer {
+            let (next, span) = if self.has_body.get() { (Phase::Discard, DISCARD) } else { (Phase::Idle, IDLE) };
+            self.enter(next, span);
+            self.wake_reader();
+        }
+    }
+
+    /// How many bytes may be read now; `None` if the head is too large. While it is none, `waker` is kept.
+    pub(super) fn may_read(&self, waker: &Waker) -> Option<usize> {
+        match self.phase.get() {
+            Phase::Head { bytes: MAX_HEAD.., has_ended: false } => None,
+            Phase::Head { bytes, .. } if bytes < MAX_HEAD => Some(MAX_HEAD - bytes),
+            // What is not asked for stays with the client.
+            Phase::Head { .. } | Phase::Request | Phase::Answer => {
+                self.reader.set(Some(waker.clone()));
+                Some(0)
+            }
+            Phase::Body | Phase::Discard | Phase::Idle => Some(CHUNK),
+            Phase::Upgraded => Some(usize::MAX),
+        }
+    }
+
+    /// These bytes were read.
+    pub(super) fn was_read(&self, read: &[u8]) {
+        if self.phase.get() == Phase::Idle && !read.is_empty() {
+            self.last_bytes.set([0; 2]);
+            self.enter(Phase::HEAD, HEAD);
+        }
+        if let Phase::Head { bytes, has_ended } = self.phase.get() {
+            let has_ended = has_ended || self.ends_head(read);
+            self.phase.set(Phase::Head { bytes: bytes + read.len(), has_ended });
+        }
+    }
+
+    /// True if an empty line is among these bytes of a head.
+    fn ends_head(&self, read: &[u8]) -> bool {
+        let mut last = self.last_bytes.get();
+        let ends = read.iter().any(|&byte| {
+            let is_empty_line = byte == b'\n' && matches!(last, [_, b'\n'] | [b'\n', b'\r']);
+            last = [last[1], byte];
+            is_empty_line
+        });
+        self.last_bytes.set(last);
+        ends
+    }
+
+    /// True while no request is being handled or answered.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.phase.get(), Phase::Head { .. } | Phase::Discard | Phase::Idle)
+    }
+
+    /// True while an answer may be written out of turn: there was no request yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new.get()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline.get()
+    }
+
+    /// A deadline was missed: what is not written never is.
+    pub(super) fn miss_deadline(&self) {
+        self.is_late.set(true);
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        self.is_late.get()
+    }
+
+    /// True if the connection has to make room for others.
+    pub(super) fn has_to_go(&self, waker: &Waker) -> bool {
+        self.slot.borrow().has_to_go(waker)
+    }
+
+    fn enter(&self, phase: Phase, span: Duration) {
+        self.phase.set(phase);
+        self.deadline.set(Some(Instant::now() + span));
+    }
+
+    fn wake_reader(&self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}

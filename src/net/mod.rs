@@ -1,0 +1,12 @@
+//! Connections of clients as sockets: counted, timed in each of their phases, and closed; and WebSockets on them.
+
+mod connection;
+mod gate;
+mod stream;
+mod supervise;
+pub mod web_socket;
+
+pub use connection::Connection;
+pub use gate::{Gate, Limits, MAX_UNKNOWN, Slot};
+pub use stream::Stream;
+pub use supervise::Supervised;
