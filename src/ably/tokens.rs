@@ -4,9 +4,8 @@ mod fields;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use actix_web::http::StatusCode;
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::web::{Payload, ThinData};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,7 +18,8 @@ use super::rest;
 use crate::auth::client_token::{self, Issue};
 use crate::auth::keyring::AccessKey;
 use crate::auth::token_request::is_signed;
-use crate::http::State;
+use crate::http::body::{self, BodyError};
+use crate::http::{State, connection};
 use fields::Fields;
 
 /// A token with what it is good for.
@@ -37,8 +37,6 @@ pub struct TokenDetails {
 
 /// The largest request.
 const LARGEST: usize = 64 * 1024;
-/// How long it may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How far its timestamp may be from our clock.
 const SKEW: TimeDelta = TimeDelta::minutes(2);
 /// An hour, in milliseconds.
@@ -67,20 +65,16 @@ pub async fn request_token(
     req: HttpRequest,
     ThinData(state): ThinData<State>,
     ThinData(ably): ThinData<Ably>,
-    body: Payload,
+    payload: Payload,
 ) -> HttpResponse {
+    let mut is_unread = body::is_announced(&req);
     let outcome = async {
         let name = rest::segment(&req, 1)?;
-        if let Some(connection) = crate::http::connection(&req) {
-            connection.body_begins();
-        }
-        let body = tokio::time::timeout(PATIENCE, body.to_bytes_limited(LARGEST)).await;
-        if let (Some(connection), Ok(Ok(Ok(_)))) = (crate::http::connection(&req), &body) {
-            connection.body_ends();
-        }
-        let Ok(Ok(Ok(body))) = body else {
-            return Err(ErrorInfo::malformed("the body did not arrive, or is larger than 64 KiB"));
-        };
+        body::check_head(&req, LARGEST).map_err(no_body)?;
+        let received =
+            body::receive(&mut payload.into_inner(), LARGEST, &state.bodies, connection(&req).map(|c| &**c)).await;
+        let (body, _taken) = received.map_err(no_body)?;
+        is_unread = false;
         let asked = Fields::read(&body)?;
         if asked.key_name != name {
             return Err(ErrorInfo::malformed("the keyName in the body is not that in the path"));
@@ -89,7 +83,21 @@ pub async fn request_token(
         let key = keys.access.find(&name).ok_or_else(ErrorInfo::bad_key)?;
         grant(key, asked, &ably.nonces, state.ctx.clock.now())
     };
-    rest::answer(&req, StatusCode::CREATED, outcome.await)
+    let mut response = rest::answer(&req, StatusCode::CREATED, outcome.await);
+    if is_unread {
+        // Else the rest of the body would have to be read to find the next request behind it.
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    response
+}
+
+fn no_body(error: BodyError) -> ErrorInfo {
+    match error {
+        BodyError::NoMemory => ErrorInfo::unavailable(),
+        BodyError::TooLarge | BodyError::TooSlow | BodyError::Broken | BodyError::WebSocket => {
+            ErrorInfo::malformed("the body did not arrive, or is larger than 64 KiB")
+        }
+    }
 }
 
 fn grant(key: &AccessKey, asked: Fields, nonces: &Nonces, now: DateTime<Utc>) -> Result<TokenDetails, ErrorInfo> {

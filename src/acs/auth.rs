@@ -1,9 +1,10 @@
-//! Who calls: the version, the body and the signature of a request, before its handler (acs-rooms.md, 7 and 8).
+//! Who calls: the version, the signature and the body of a request, before its handler (acs-rooms.md, 7 and 8).
 
 use std::future::{Ready, ready};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{AUTHORIZATION, HOST, HeaderName};
 use actix_web::middleware::Next;
 use actix_web::web::ThinData;
@@ -11,13 +12,16 @@ use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 use chrono::{DateTime, Utc};
 
 use super::error::{ApiError, Fault};
-use super::explain::Refused;
+use super::explain::{Explanation, Refused};
 use super::version::{self, Version};
 use super::{Acs, PublicHost, Shared, host};
 use crate::auth::AuthError;
 use crate::auth::hmac::{self, Signed};
 use crate::domain::resource::ResourceId;
+use crate::http::budget::{BodyBudget, Taken};
 use crate::http::{State, body};
+
+const CONTENT_HASH: HeaderName = HeaderName::from_static("x-ms-content-sha256");
 
 /// A request that was signed with one of a resource's keys.
 #[derive(Debug, Clone)]
@@ -45,69 +49,109 @@ pub async fn authenticate(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     match caller(&mut req).await {
-        Ok(caller) => {
+        Ok((caller, taken)) => {
             req.extensions_mut().insert(caller);
-            next.call(req).await.map(ServiceResponse::map_into_left_body)
+            let answered = next.call(req).await;
+            drop(taken); // the handler is done with the body
+            answered.map(ServiceResponse::map_into_left_body)
         }
         // As an answer, not as an error: what is around this adds its headers.
         Err(refused) => {
             let (req, _) = req.into_parts();
-            Ok(ServiceResponse::from_err(refused, req).map_into_right_body())
+            let is_unread = body::is_announced(&req);
+            let mut response = ServiceResponse::from_err(refused, req);
+            if is_unread {
+                // Else the rest of the body would have to be read to find the next request behind it.
+                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
+            Ok(response.map_into_right_body())
         }
     }
 }
 
-async fn caller(req: &mut ServiceRequest) -> Result<Caller, ApiError> {
+/// The order keeps strangers out of memory: the body is read for those alone who have signed its hash.
+async fn caller(req: &mut ServiceRequest) -> Result<(Caller, Taken), ApiError> {
     let version = version::read(req.request())?;
-    let body = body::read(req).await?;
-    let body_digest = hmac::digest(&body);
+    body::check_head(req.request(), body::LIMIT)?;
     let (state, acs) = shared(req.request())?;
-    let (resource, authority) = verify(req.request(), &body_digest, acs, state.ctx.clock.now())?;
-    Ok(Caller { resource, version, authority, body_digest })
+    let (bodies, now) = (state.bodies.clone(), state.ctx.clock.now());
+    let (resource, authority) = match verify(req.request(), &acs.0, now) {
+        Ok(verified) => verified,
+        Err(reason) => return Err(refuse(req, &acs, reason, &bodies, now).await),
+    };
+    let (body, taken) = body::read(req, &bodies).await?;
+    let body_digest = hmac::digest(&body);
+    verify_content(req.request(), &body_digest).map_err(|reason| {
+        let explanation = acs.0.explain_auth.then(|| explain(req.request(), &acs.0, &reason, now));
+        ApiError::Denied { reason, explanation }
+    })?;
+    Ok((Caller { resource, version, authority, body_digest }, taken))
 }
 
-fn shared(req: &HttpRequest) -> Result<(&State, &Shared), Fault> {
+fn shared(req: &HttpRequest) -> Result<(&State, Acs), Fault> {
     match (req.app_data::<ThinData<State>>(), req.app_data::<ThinData<Acs>>()) {
-        (Some(ThinData(state)), Some(ThinData(acs))) => Ok((state, &acs.0)),
+        (Some(ThinData(state)), Some(ThinData(acs))) => Ok((state, acs.clone())),
         _ => Err(Fault::NotPutTogether),
     }
 }
 
-fn verify(
-    req: &HttpRequest,
-    body_digest: &[u8; 32],
-    acs: &Shared,
+/// Whose key signed the request, with the hash of the body that its header names, and the host it was sent to.
+fn verify(req: &HttpRequest, acs: &Shared, now: DateTime<Utc>) -> Result<(ResourceId, String), AuthError> {
+    let signed = signed(req)?;
+    let (keys, host) = (acs.keys.current(), authority(req));
+    let forms = host::forms(target(req), host, default_port(req), &acs.public_hosts);
+    let (key, signed_host) = hmac::verify(&keys.access, signed, forms)?;
+    hmac::verify_date(signed.date, now, acs.clock_skew)?;
+    // The host on the wire, unless a proxy wrote it anew.
+    let public = acs.public_hosts.iter().find(|public| public.is_signed_as(&signed_host));
+    Ok((key.resource, public.map_or(host, PublicHost::as_str).to_owned()))
+}
+
+fn verify_content(req: &HttpRequest, body_digest: &[u8; 32]) -> Result<(), AuthError> {
+    hmac::verify_content(header(req, CONTENT_HASH, "x-ms-content-sha256")?, body_digest)
+}
+
+/// The refusal of a request whose body was not read. Where a developer is told why, it is read after all, within the
+/// same limits: the body may not be the one whose hash was signed.
+async fn refuse(
+    req: &mut ServiceRequest,
+    acs: &Acs,
+    reason: AuthError,
+    bodies: &BodyBudget,
     now: DateTime<Utc>,
-) -> Result<(ResourceId, String), ApiError> {
+) -> ApiError {
+    if !acs.0.explain_auth {
+        return ApiError::Denied { reason, explanation: None };
+    }
+    let mut found = None;
+    if reason == AuthError::Signature
+        && let Ok((body, _taken)) = body::read(req, bodies).await
+    {
+        found = verify_content(req.request(), &hmac::digest(&body)).err();
+    }
+    let explanation = explain(req.request(), &acs.0, found.as_ref().unwrap_or(&reason), now);
+    ApiError::Denied { reason, explanation: Some(explanation) }
+}
+
+fn explain(req: &HttpRequest, acs: &Shared, reason: &AuthError, now: DateTime<Utc>) -> Box<Explanation> {
     let keys = acs.keys.current();
-    let target = req.uri().path_and_query().map_or("/", |target| target.as_str());
-    let host = authority(req).unwrap_or("");
-    let default_port = if crate::http::is_tls(req) { 443 } else { 80 };
-    let signed = signed(req);
-    let verified = signed.clone().and_then(|signed| {
-        hmac::verify_content(signed.content_hash, body_digest)?;
-        let forms = host::forms(target, host, default_port, &acs.public_hosts);
-        let (key, signed_host) = hmac::verify(&keys.access, signed, forms)?;
-        hmac::verify_date(signed.date, now, acs.clock_skew)?;
-        // The host on the wire, unless a proxy wrote it anew.
-        let public = acs.public_hosts.iter().find(|public| public.is_signed_as(&signed_host));
-        Ok((key.resource, public.map_or(host, PublicHost::as_str).to_owned()))
-    });
-    verified.map_err(|reason| {
-        let explanation = acs.explain_auth.then(|| {
-            let (keyring, public_hosts) = (&keys.access, acs.public_hosts.as_slice());
-            let refused = Refused { req, keyring, signed: signed.ok(), target, host, default_port, public_hosts };
-            Box::new(refused.explain(&reason, now))
-        });
-        ApiError::Denied { reason, explanation }
-    })
+    let refused = Refused {
+        req,
+        keyring: &keys.access,
+        signed: signed(req).ok(),
+        target: target(req),
+        host: authority(req),
+        default_port: default_port(req),
+        public_hosts: &acs.public_hosts,
+    };
+    Box::new(refused.explain(reason, now))
 }
 
 /// What of the signed parts stands in headers of its own.
 fn signed(req: &HttpRequest) -> Result<Signed<'_>, AuthError> {
     let signature = hmac::read_authorization(header(req, AUTHORIZATION, "Authorization")?)?;
     let date = header(req, HeaderName::from_static("x-ms-date"), "x-ms-date")?;
-    let content_hash = header(req, HeaderName::from_static("x-ms-content-sha256"), "x-ms-content-sha256")?;
+    let content_hash = header(req, CONTENT_HASH, "x-ms-content-sha256")?;
     Ok(Signed { verb: req.method().as_str(), date, content_hash, signature })
 }
 
@@ -118,10 +162,21 @@ fn header<'a>(req: &'a HttpRequest, name: HeaderName, shown: &'static str) -> Re
     only.and_then(|value| value.to_str().ok()).ok_or(AuthError::MissingHeader(shown))
 }
 
-/// The host that a request was sent to, as it was spelled: a request to a proxy has it in its target.
-fn authority(req: &HttpRequest) -> Option<&str> {
-    match req.headers().get(HOST) {
+/// The path and the query, as they came.
+fn target(req: &HttpRequest) -> &str {
+    req.uri().path_and_query().map_or("/", |target| target.as_str())
+}
+
+fn default_port(req: &HttpRequest) -> u16 {
+    if crate::http::is_tls(req) { 443 } else { 80 }
+}
+
+/// The host that a request was sent to, as it was spelled; empty if it is not readable. A request to a
+/// proxy has it in its target.
+fn authority(req: &HttpRequest) -> &str {
+    let host = match req.headers().get(HOST) {
         Some(host) => host.to_str().ok(),
         None => req.uri().authority().map(|authority| authority.as_str()),
-    }
+    };
+    host.unwrap_or_default()
 }

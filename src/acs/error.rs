@@ -75,6 +75,8 @@ pub enum ApiError {
     PayloadTooLarge,
     #[error("The body did not arrive in time. Send the request again.")]
     RequestTimeout,
+    #[error("The service holds as many request bodies as it can for the moment. Try again.")]
+    NoMemory,
     #[error("The body broke off before its end.")]
     BodyBroken,
     #[error("There is no WebSocket here.")]
@@ -210,7 +212,7 @@ impl ApiError {
             Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge"),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "RequestTimeout"),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
-            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+            Self::Unavailable(_) | Self::NoMemory => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
             Self::Fault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
         }
     }
@@ -273,7 +275,7 @@ impl ResponseError for ApiError {
             Self::MethodNotAllowed { allow } => {
                 response.insert_header((ALLOW, *allow));
             }
-            Self::Unavailable(_) => {
+            Self::Unavailable(_) | Self::NoMemory => {
                 response.insert_header((RETRY_AFTER, "1"));
             }
             _ => {}
@@ -305,6 +307,7 @@ impl From<BodyError> for ApiError {
             BodyError::TooSlow => Self::RequestTimeout,
             BodyError::Broken => Self::BodyBroken,
             BodyError::WebSocket => Self::NoWebSocket,
+            BodyError::NoMemory => Self::NoMemory,
         }
     }
 }

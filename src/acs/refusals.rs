@@ -40,8 +40,9 @@ pub fn all() -> Vec<Refusal> {
         },
         Refusal {
             name: "Denied",
-            when: "The signature is missing, fits no access key of the service, or is dated too far from its time; or the \
-                   user is not one of the resource (`IdentityNotOwned`).",
+            when: "The signature is missing, fits no access key of the service, or is dated too far from its time: then the \
+                   body is not read. Or the body is not the one that was signed; or the user is not one of the resource \
+                   (`IdentityNotOwned`).",
             examples: vec![
                 ("signature", ApiError::Denied { reason: AuthError::Signature, explanation: None }),
                 ("date", ApiError::Denied { reason: AuthError::UnreadableDate, explanation: None }),
@@ -83,7 +84,8 @@ pub fn all() -> Vec<Refusal> {
         },
         Refusal {
             name: "PayloadTooLarge",
-            when: "The body is larger than 1 MiB.",
+            when: "The body is larger than 1 MiB. Where its length is declared, this is told before the signature is checked; \
+                   of a body in chunks only if the signature is good.",
             examples: vec![("body", ApiError::PayloadTooLarge)],
         },
         Refusal {
@@ -102,7 +104,10 @@ pub fn all() -> Vec<Refusal> {
         Refusal {
             name: "ServiceUnavailable",
             when: "The database is away, or the service overloaded.",
-            examples: vec![("database", ApiError::Unavailable(ServiceError::Unavailable(None)))],
+            examples: vec![
+                ("database", ApiError::Unavailable(ServiceError::Unavailable(None))),
+                ("bodies", ApiError::NoMemory),
+            ],
         },
     ]
 }

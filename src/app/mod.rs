@@ -13,7 +13,6 @@ use actix_http::ConnectionType;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Uri;
-use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, PayloadConfig, ThinData};
 use actix_web::{App, Error};
@@ -24,6 +23,7 @@ use tracing_actix_web::TracingLogger;
 use crate::ably::{self, Ably, Demo};
 use crate::acs::{self, Acs, PublicHost};
 use crate::auth::keys::LiveKeys;
+use crate::http::budget::BodyBudget;
 use crate::http::local::{self, Kept, Local, NotLocal};
 use crate::http::request_span::RequestSpan;
 use crate::http::{State, body, connection, health, watch};
@@ -47,6 +47,8 @@ pub struct Settings {
     pub explain_auth: bool,
     /// Whether there are live rooms that no backend made, for those whose credential allows them.
     pub named_rooms: bool,
+    /// The most bytes of request bodies that are held at once.
+    pub max_body_memory: usize,
     /// What clients of live rooms can make large.
     pub live: Limits,
     /// How many sockets there may be.
@@ -79,8 +81,8 @@ pub fn ably(ctx: &Context, keys: LiveKeys, settings: &Settings) -> Ably {
 }
 
 /// What the handlers of both protocols work with.
-pub fn state(ctx: Context, ably: &Ably) -> State {
-    State { ctx, hub: ably.hub(), told: Told::default() }
+pub fn state(ctx: Context, ably: &Ably, settings: &Settings) -> State {
+    State { ctx, hub: ably.hub(), told: Told::default(), bodies: BodyBudget::new(settings.max_body_memory) }
 }
 
 /// Does what is due in live rooms until `stop` is cancelled, then parts from every client.
@@ -142,7 +144,8 @@ fn phases<B, S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = E
     service: &S,
 ) -> impl Future<Output = Result<ServiceResponse<B>, Error>> + use<B, S> {
     let connection = connection(req.request()).cloned();
-    let has_place = connection.as_ref().is_none_or(|connection| connection.request_begins(has_body(req.headers())));
+    let has_place =
+        connection.as_ref().is_none_or(|connection| connection.request_begins(body::is_announced(req.request())));
     let answering = service.call(req);
     async move {
         let mut answer = answering.await;
@@ -159,11 +162,6 @@ fn phases<B, S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = E
 /// Answers in the form of the protocol that was called.
 fn refuse(req: ServiceRequest, reason: NotLocal) -> ServiceResponse {
     if ably::serves(req.match_info().as_str()) { ably::refuse(req, reason) } else { acs::refuse(req, reason) }
-}
-
-/// True if a request announces a body.
-fn has_body(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") || headers.contains_key(TRANSFER_ENCODING)
 }
 
 /// True for what browsers send as `Origin`: a scheme and an authority, and nothing else.

@@ -89,7 +89,7 @@ async fn serve_on(
     let prepared = stop.run_until_cancelled(app::keys::prepare(&ctx, &settings.access_key, settings.named_rooms)).await;
     let Some(keys) = prepared.transpose()? else { return Ok(()) };
     let ably = app::ably(&ctx, keys.clone(), settings);
-    let state = app::state(ctx.clone(), &ably);
+    let state = app::state(ctx.clone(), &ably, settings);
     let acs = app::acs(keys.clone(), settings);
     let mut server = app::serve(state.clone(), acs, ably, settings, listeners, stop.clone())?;
 
@@ -186,7 +186,6 @@ fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
         ));
     }
     let demo = args.demo.as_deref().map(Demo::read).transpose().map_err(|e| ConfigError(format!("--demo: {e}")))?;
-    let live = limits(&args.live);
     Ok(Settings {
         access_key,
         clock_skew,
@@ -194,7 +193,8 @@ fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
         cors_origins,
         explain_auth: args.explain_auth,
         named_rooms: args.live.named_rooms == NamedRooms::On,
-        live,
+        max_body_memory: args.max_body_memory.try_into().unwrap_or(usize::MAX),
+        live: limits(&args.live),
         sockets: net::Limits::default(), // until it is known how many files may be open
         demo,
         demo_for_anyone: args.demo_for_anyone,

@@ -1,13 +1,17 @@
-//! Reading a request's body, bounded in size and time.
+//! Reading a request's body, bounded in size and time, and for the node in memory.
 
 use std::time::Duration;
 
 use actix_web::HttpMessage as _;
+use actix_web::HttpRequest;
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::error::PayloadError;
-use actix_web::http::header::{HeaderValue, UPGRADE};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+
+use super::budget::{BodyBudget, Exhausted, Taken};
+use crate::net::Connection;
 
 /// The largest body (acs-rooms.md, section 7).
 pub const LIMIT: usize = 1024 * 1024;
@@ -23,63 +27,125 @@ pub enum BodyError {
     Broken,
     /// What follows is a WebSocket, and no body.
     WebSocket,
+    /// The bodies of other requests use all memory that bodies may.
+    NoMemory,
 }
 
-/// The whole body, as received. It stays in the request for whoever reads it next. An upgrade to
-/// something else than a WebSocket, which some clients offer with every request, has a body like any other.
-pub async fn read(req: &mut ServiceRequest) -> Result<Bytes, BodyError> {
+impl From<Exhausted> for BodyError {
+    fn from(_: Exhausted) -> Self {
+        Self::NoMemory
+    }
+}
+
+/// Checks what the head says of the body, of which nothing is read. An upgrade to something else than a WebSocket,
+/// which some clients offer with every request, has a body like any other.
+///
+/// # Errors
+/// A WebSocket would follow, or more than `limit`.
+pub fn check_head(req: &HttpRequest, limit: usize) -> Result<(), BodyError> {
     let is_web_socket = |to: &HeaderValue| to.as_bytes().to_ascii_lowercase().windows(9).any(|w| w == b"websocket");
     if req.headers().get_all(UPGRADE).any(is_web_socket) {
         return Err(BodyError::WebSocket); // that payload does not end
     }
-    if let Some(connection) = super::connection(req.request()) {
-        connection.body_begins();
+    match declared_length(req) {
+        Some(length) if length > limit => Err(BodyError::TooLarge),
+        _ => Ok(()),
     }
-    let mut payload = req.take_payload();
-    let body = tokio::time::timeout(PATIENCE, collect(&mut payload)).await.map_err(|_| BodyError::TooSlow)??;
-    if let Some(connection) = super::connection(req.request()) {
-        connection.body_ends();
-    }
+}
+
+/// True if the head announces a body, which a refusal may leave unread on the connection.
+pub fn is_announced(req: &HttpRequest) -> bool {
+    req.headers().contains_key(TRANSFER_ENCODING) || declared_length(req).is_some_and(|length| length > 0)
+}
+
+fn declared_length(req: &HttpRequest) -> Option<usize> {
+    req.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
+}
+
+/// The whole body, as received, and what it takes of the budget. The body stays in the request for whoever reads it
+/// next.
+///
+/// # Errors
+/// It does not arrive whole, or there is no memory for it.
+pub async fn read(req: &mut ServiceRequest, budget: &BodyBudget) -> Result<(Bytes, Taken), BodyError> {
+    let (connection, mut payload) = (super::connection(req.request()).cloned(), req.take_payload());
+    let (body, taken) = receive(&mut payload, LIMIT, budget, connection.as_deref()).await?;
     req.set_payload(Payload::from(body.clone()));
+    Ok((body, taken))
+}
+
+/// Reads a payload to its end, up to `limit` bytes. What it takes of the budget has to live as long as the body.
+///
+/// # Errors
+/// It does not arrive whole, or there is no memory for it.
+pub async fn receive(
+    payload: &mut Payload,
+    limit: usize,
+    budget: &BodyBudget,
+    connection: Option<&Connection>,
+) -> Result<(Bytes, Taken), BodyError> {
+    // Until then the socket is not read.
+    connection.inspect(|connection| connection.body_begins());
+    let body = tokio::time::timeout(PATIENCE, collect(payload, limit, budget)).await;
+    let body = body.map_err(|_| BodyError::TooSlow)??;
+    connection.inspect(|connection| connection.body_ends());
     Ok(body)
 }
 
-async fn collect(payload: &mut Payload) -> Result<Bytes, BodyError> {
-    let mut body = BytesMut::new();
+async fn collect(payload: &mut Payload, limit: usize, budget: &BodyBudget) -> Result<(Bytes, Taken), BodyError> {
+    let (mut body, mut taken) = (BytesMut::new(), budget.start());
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|e| match e {
             PayloadError::Overflow => BodyError::TooLarge,
             _ => BodyError::Broken,
         })?;
-        if body.len() + chunk.len() > LIMIT {
+        if body.len() + chunk.len() > limit {
             return Err(BodyError::TooLarge);
         }
+        taken.add(chunk.len())?;
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    Ok((body.freeze(), taken))
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_web::test::TestRequest;
-    use futures_util::stream;
+    use futures_util::{Stream, stream};
 
     use super::*;
 
+    type Part = Result<Bytes, PayloadError>;
+
+    fn payload(parts: impl Stream<Item = Part> + 'static) -> Payload {
+        Payload::Stream { payload: Box::pin(parts) }
+    }
+
+    async fn error(parts: impl Stream<Item = Part> + 'static, budget: &BodyBudget) -> Option<BodyError> {
+        receive(&mut payload(parts), LIMIT, budget, None).await.err()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_arrive_is_given_up() {
-        let mut req = TestRequest::post().to_srv_request();
-        req.set_payload(Payload::Stream { payload: Box::pin(stream::pending()) });
-
-        assert_eq!(read(&mut req).await, Err(BodyError::TooSlow));
+        assert_eq!(error(stream::pending(), &BodyBudget::new(LIMIT)).await, Some(BodyError::TooSlow));
     }
 
     #[tokio::test]
     async fn a_body_that_breaks_off_is_told() {
-        let mut req = TestRequest::post().to_srv_request();
         let parts = [Ok(Bytes::from_static(b"{")), Err(PayloadError::Incomplete(None))];
-        req.set_payload(Payload::Stream { payload: Box::pin(stream::iter(parts)) });
 
-        assert_eq!(read(&mut req).await, Err(BodyError::Broken));
+        assert_eq!(error(stream::iter(parts), &BodyBudget::new(LIMIT)).await, Some(BodyError::Broken));
+    }
+
+    #[tokio::test]
+    async fn a_body_takes_memory_as_it_arrives_and_gives_it_back() {
+        let budget = BodyBudget::new(5);
+        let parts = |n| stream::iter((0..n).map(|_| Ok(Bytes::from_static(b"abc"))));
+
+        let (body, taken) = receive(&mut payload(parts(1)), LIMIT, &budget, None).await.unwrap();
+        assert_eq!((&body[..], budget.left()), (&b"abc"[..], 2));
+        assert_eq!(error(parts(1), &budget).await, Some(BodyError::NoMemory));
+        drop(taken);
+        assert_eq!(error(parts(2), &budget).await, Some(BodyError::NoMemory));
+        assert_eq!(budget.left(), 5);
     }
 }

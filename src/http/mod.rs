@@ -1,6 +1,7 @@
 //! What both protocols share on HTTP.
 
 pub mod body;
+pub mod budget;
 pub mod doors;
 pub mod health;
 pub mod local;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
+use self::budget::BodyBudget;
 use crate::net::Connection;
 use crate::realtime::Hub;
 use crate::service::Context;
@@ -27,6 +29,8 @@ pub struct State {
     pub hub: Arc<Hub>,
     /// For the other replicas.
     pub told: Told,
+    /// For the bodies of all requests.
+    pub bodies: BodyBudget,
 }
 
 impl State {

@@ -81,30 +81,23 @@ async fn every_captured_request_with_one_bit_flipped_is_denied() {
     for vector in vectors() {
         let mut wrong = Vec::new();
         for at in [0, 20, 42] {
-            wrong.push(Vector { signature: flip(&vector.signature, at), ..vector.clone() });
-            wrong.push(Vector { content_hash: flip(&vector.content_hash, at), ..vector.clone() });
+            wrong.push((Vector { signature: flip(&vector.signature, at), ..vector.clone() }, DENIED));
+            wrong.push((Vector { content_hash: flip(&vector.content_hash, at), ..vector.clone() }, DENIED));
         }
-        wrong.push(Vector { date: flip(&vector.date, vector.date.len() - " GMT".len() - 1), ..vector.clone() });
-        wrong.push(Vector { host: flip(&vector.host, vector.host.len() - 1), ..vector.clone() });
+        let date = flip(&vector.date, vector.date.len() - " GMT".len() - 1);
+        wrong.push((Vector { date, ..vector.clone() }, DENIED));
+        wrong.push((Vector { host: flip(&vector.host, vector.host.len() - 1), ..vector.clone() }, DENIED));
         // In a room's id only: elsewhere the target would be no route, or name no version.
         if let Some((before, _)) = vector.target.split_once(['9', 'c']).filter(|(before, _)| before.contains("/rooms/"))
         {
-            wrong.push(Vector { target: flip(&vector.target, before.len()), ..vector.clone() });
+            wrong.push((Vector { target: flip(&vector.target, before.len()), ..vector.clone() }, DENIED));
         }
         if !vector.body.is_empty() {
-            wrong.push(Vector { body: flip(&vector.body, vector.body.len() - 3), ..vector.clone() });
+            wrong.push((Vector { body: flip(&vector.body, vector.body.len() - 3), ..vector.clone() }, OTHER_HASH));
         }
-        for wrong in wrong {
+        for (wrong, refusal) in wrong {
             let answer = wrong.send(&app).await;
-            let (status, code, message) = answer.error();
-            assert_eq!((status, code), (401, "Denied"), "{}", wrong.name);
-            assert!(
-                [
-                    "Denied by the resource provider.",
-                    "Request 'x-ms-content-sha256' differs from generated content hash."
-                ]
-                .contains(&message)
-            );
+            assert_eq!(answer.error(), refusal, "{}", wrong.name);
             assert_eq!(answer.header("www-authenticate"), None);
         }
     }
@@ -120,7 +113,7 @@ const OTHER_HASH: (u16, &str, &str) =
 #[case::a_bearer(&[("Authorization", "Bearer abc")], DENIED)]
 #[case::no_date(&[("Authorization", "HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature=AAAA"), ("x-ms-content-sha256", "x")], DENIED)]
 #[case::no_hash(&[("Authorization", "HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature=AAAA"), ("x-ms-date", "Sat, 21 Nov 2026 01:07:52 GMT")], DENIED)]
-#[case::another_hash(&[("Authorization", "HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature=AAAA"), ("x-ms-date", "Sat, 21 Nov 2026 01:07:52 GMT"), ("x-ms-content-sha256", "x")], OTHER_HASH)]
+#[case::another_hash(&[("Authorization", "HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature=AAAA"), ("x-ms-date", "Sat, 21 Nov 2026 01:07:52 GMT"), ("x-ms-content-sha256", "x")], DENIED)]
 #[case::no_base64(&[("Authorization", "HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature=%%"), ("x-ms-date", "Sat, 21 Nov 2026 01:07:52 GMT"), ("x-ms-content-sha256", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")], DENIED)]
 #[case::an_empty_signature(&[("Authorization", "HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature="), ("x-ms-date", "Sat, 21 Nov 2026 01:07:52 GMT"), ("x-ms-content-sha256", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")], DENIED)]
 #[tokio::test]

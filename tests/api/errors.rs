@@ -190,6 +190,10 @@ async fn checks_are_made_in_the_documented_order() {
     let version_before_key = app.request("GET", "/rooms?api-version=1").unsigned().send().await;
     assert_eq!(version_before_key.error().1, "UnsupportedApiVersion");
 
+    let declared = (1024 * 1024 + 1).to_string();
+    let length_before_key = app.request("POST", "/rooms").unsigned().header("Content-Length", &declared);
+    assert_eq!(length_before_key.send().await.error().1, "PayloadTooLarge");
+
     let key_before_media_type =
         app.request("POST", "/rooms").header("Content-Type", "text/plain").body("x").key("AAAA");
     assert_eq!(key_before_media_type.send().await.error().1, "Denied");

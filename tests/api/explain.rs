@@ -6,6 +6,7 @@ use roomkeeper::app::Settings;
 use rstest::rstest;
 use serde_json::Value;
 
+use crate::bodies::create_signed_over;
 use crate::support::*;
 
 const TARGET: &str = "/rooms?api-version=2025-03-13";
@@ -128,6 +129,32 @@ async fn another_body_than_the_one_that_was_hashed_is_told_with_its_hash() {
 
     assert_eq!(told(&answer)["differs"], "content hash");
     assert!(told(&answer)["reason"].as_str().unwrap().contains(&hash(b"")));
+}
+
+#[rstest]
+#[case::whose_signature_is_good(KEY, "Request 'x-ms-content-sha256' differs from generated content hash.")]
+#[case::whose_signature_is_not("AAAA", "Denied by the resource provider.")]
+#[tokio::test]
+async fn the_hash_of_a_body_is_told_beside_the_documented_text(#[case] key: &str, #[case] text: &str) {
+    let app = explaining().await;
+
+    let answer = create_signed_over(&app, key, &hash(b"{}")).body("{ }").send().await;
+
+    assert_eq!(answer.error().2, text);
+    assert_eq!(told(&answer)["differs"], "content hash");
+    assert!(told(&answer)["reason"].as_str().unwrap().contains(&hash(b"{ }")));
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_not_read_to_explain_a_signature() {
+    let app = explaining().await;
+    let chunk = format!("{:x}\r\n{}\r\n", 1_100_000, "y".repeat(1_100_000));
+
+    let request = create_signed_over(&app, "AAAA", &hash(b"{}")).header("Transfer-Encoding", "chunked");
+    let answer = request.body(format!("{chunk}0\r\n\r\n")).send().await;
+
+    assert_eq!(answer.error().2, "Denied by the resource provider.");
+    assert_eq!(told(&answer).get("differs"), None);
 }
 
 #[tokio::test]

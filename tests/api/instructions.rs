@@ -103,7 +103,7 @@ fn under_valgrind() {
         let prepare = || app::keys::prepare(&ctx, &settings.access_key, settings.named_rooms);
         let keys = until_done(prepare).await;
         let ably = app::ably(&ctx, keys.clone(), &settings);
-        init_service(app::app(app::state(ctx, &ably), app::acs(keys, &settings), ably, &settings)).await
+        init_service(app::app(app::state(ctx, &ably, &settings), app::acs(keys, &settings), ably, &settings)).await
     });
     let answer = async |n| {
         let status = call_service(&service, request(&operation, n).to_request()).await.status();

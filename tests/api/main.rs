@@ -2,6 +2,7 @@
 
 mod auth;
 mod batches;
+mod bodies;
 mod close_codes;
 mod cors;
 mod credentials;

@@ -2,6 +2,7 @@
 
 use rstest::rstest;
 
+use crate::bodies::create_signed_over;
 use crate::support::*;
 
 async fn send(app: &TestApp, method: &str, path: &str, body: &[u8]) -> Answer {
@@ -104,14 +105,17 @@ async fn a_body_of_a_mebibyte_is_read_and_one_byte_more_is_not() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_told_before_its_signature_and_also_in_chunks() {
+async fn a_body_that_is_too_large_is_told_before_its_signature_if_it_declares_its_length() {
     let app = TestApp::start().await;
     let chunk = format!("{:x}\r\n{}\r\n", 700_000, "y".repeat(700_000));
 
     let unsigned = app.request("POST", "/rooms").unsigned().body("y".repeat(2 * 1024 * 1024)).send().await;
-    let chunked = app.request("POST", "/rooms").unsigned().header("Transfer-Encoding", "chunked");
-    let chunked = chunked.body(format!("{chunk}{chunk}0\r\n\r\n")).send().await;
+    let in_chunks =
+        |request: Request| request.header("Transfer-Encoding", "chunked").body(format!("{chunk}{chunk}0\r\n\r\n"));
+    let chunked_by_a_stranger = in_chunks(app.request("POST", "/rooms").unsigned()).send().await;
+    let chunked = in_chunks(create_signed_over(&app, KEY, &hash(b"{}"))).send().await;
 
     assert_eq!((unsigned.status.as_u16(), unsigned.error().1), (413, "PayloadTooLarge"));
+    assert_eq!(chunked_by_a_stranger.error(), (401, "Denied", "Denied by the resource provider."));
     assert_eq!((chunked.status.as_u16(), chunked.error().1), (413, "PayloadTooLarge"));
 }

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use roomkeeper::app::{self, Listeners, Settings};
 use roomkeeper::auth::keys::LiveKeys;
 use roomkeeper::clock::Clock;
+use roomkeeper::http::budget::BodyBudget;
 use roomkeeper::realtime::{Hub, Limits};
 use roomkeeper::service::Context;
 use roomkeeper::store::pool;
@@ -30,6 +31,7 @@ pub struct TestApp {
     pub db: PgPool,
     pub keys: LiveKeys,
     pub hub: Arc<Hub>,
+    pub bodies: BodyBudget,
     pub database: PgConnectOptions,
     _stop: DropGuard,
 }
@@ -52,6 +54,7 @@ impl Default for Setup {
             cors_origins: Vec::new(),
             explain_auth: false,
             named_rooms: true,
+            max_body_memory: 64 * 1024 * 1024,
             live: Limits {
                 connections: 1_000,
                 rooms_per_connection: 10,
@@ -85,13 +88,14 @@ impl Setup {
         let listeners = Listeners { http, https: None };
         let ably = app::ably(&ctx, keys.clone(), &self.settings);
         let hub = ably.hub();
-        let state = app::state(ctx.clone(), &ably);
+        let state = app::state(ctx.clone(), &ably, &self.settings);
+        let bodies = state.bodies.clone();
         let live = (state.clone(), stop.clone());
         std::thread::spawn(move || app::block_on(app::live(live.0, live.1)));
         let server = app::serve(state, acs, ably, &self.settings, listeners, stop.clone()).unwrap();
         tokio::spawn(server);
         let db = PgPoolOptions::new().max_connections(5).connect_lazy_with(database.clone());
-        TestApp { address, clock, ctx, db, keys, hub, database, _stop: stop.drop_guard() }
+        TestApp { address, clock, ctx, db, keys, hub, bodies, database, _stop: stop.drop_guard() }
     }
 }
 
