@@ -1,17 +1,28 @@
 //! The log: to stderr, so that stdout is left to what the service announces.
 
+mod repeated;
+
 use std::fmt;
 use std::io::{self, IsTerminal as _};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use tracing::field::Field;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, registry};
+
+use repeated::Repeated;
 
 /// What is no news to an operator, unless the filter names it: requests that are no HTTP, which are
 /// no errors of ours; workers that start; tables that are there already.
 const QUIET: &str = "actix_http::h1=off,actix_server=warn,sqlx::postgres::notice=warn";
+
+/// Of the log of this process.
+static REPEATED: OnceLock<Repeated> = OnceLock::new();
 
 /// Starts logging what `filter` lets through, for the whole process: as JSON or for people; `None`
 /// is for people on a terminal, else JSON.
@@ -21,11 +32,12 @@ const QUIET: &str = "actix_http::h1=off,actix_server=warn,sqlx::postgres::notice
 pub fn start(filter: &str, json: Option<bool>) -> Result<(), ParseError> {
     let on_terminal = io::stderr().is_terminal();
     let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = registry().with(filter).with(REPEATED.get_or_init(Repeated::default).clone());
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     if json.unwrap_or(!on_terminal) {
-        log.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
+        log.with(lines.json().flatten_event(true).with_current_span(true).with_span_list(false)).init();
     } else {
-        log.fmt_fields(debug_fn(write_field).delimited(" ")).with_ansi(on_terminal).init();
+        log.with(lines.fmt_fields(debug_fn(write_field).delimited(" ")).with_ansi(on_terminal)).init();
     }
     Ok(())
 }
@@ -38,4 +50,19 @@ fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -
     let text = format!("{value:?}");
     text.chars()
         .try_for_each(|c| if c.is_control() { write!(writer, "{}", c.escape_default()) } else { writer.write_char(c) })
+}
+
+/// Tells every second how many lines were left out because they were like others.
+pub async fn tell_left_out() {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        tell_left_out_now();
+    }
+}
+
+/// The same once, for the end of the process.
+pub fn tell_left_out_now() {
+    if let Some(repeated) = REPEATED.get() {
+        repeated.tell();
+    }
 }

@@ -29,7 +29,7 @@ use super::error::ErrorInfo;
 use super::frame::{Incoming, Outgoing, action};
 use super::session::{Client, Next, granted};
 use super::{Ably, MAX_FRAME, MAX_INBOUND_RATE, render, rest};
-use crate::http::State;
+use crate::http::{State, shortened};
 use crate::net::Stream;
 use crate::net::web_socket::{self, Message, ReadError, Reader, Writer};
 use crate::realtime::{Batch, End, Heard, Identity, Place, Rate, Refusal, Session, Tell};
@@ -54,6 +54,8 @@ const AT_ONCE: usize = 16 * 1024;
 const RENEW_BEFORE: Duration = Duration::from_secs(30);
 /// So many bytes cost as much as a frame.
 const BYTES_A_FRAME: usize = 16 * 1024;
+/// How much of why a client was refused stands in the log, in characters: some of it is the client's own text.
+const LONGEST_REASON: usize = 200;
 /// How long a last word may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -131,7 +133,8 @@ async fn serve_on(socket: Socket, mut incoming: Reader, wish: Wish, state: State
     let (session, credential, refused) = match opened {
         Ok(opened) => opened,
         Err(Denied::Refused(error)) => {
-            tracing::info!(code = error.code, reason = %error.message, "a client is refused");
+            let reason = shortened(&error.message, LONGEST_REASON);
+            tracing::info!(code = error.code, %reason, "a client is refused");
             let last = last(action::ERROR, Some(error));
             return socket.end(&mut incoming, Some(last), Some(CloseCode::Policy.into())).await;
         }

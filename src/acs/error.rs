@@ -16,8 +16,7 @@ use crate::domain::role::Role;
 use crate::domain::room_id::RoomIdError;
 use crate::domain::room_name::RoomNameError;
 use crate::domain::validity::ValidityFault;
-use crate::http::body::BodyError;
-use crate::http::local::NotLocal;
+use crate::http::{self, body::BodyError, local::NotLocal};
 use crate::service::ServiceError;
 
 const MALFORMED: &str = "The request could not be understood by the server due to malformed syntax.";
@@ -254,7 +253,7 @@ impl ApiError {
             Self::Unavailable(cause) => tracing::warn!(cause = ?cause, "not available"),
             Self::Denied { reason, explanation } => {
                 let found = explanation.as_deref().map(|explanation| shortened(explanation.reason()).into_owned());
-                tracing::info!(%reason, found, "denied");
+                tracing::info!(%reason, kind = reason.kind(), found, "denied");
             }
             refused => tracing::debug!(reason = %refused, "refused"),
         }
@@ -367,12 +366,8 @@ fn denied(reason: &AuthError) -> &'static str {
     }
 }
 
-/// A client's own text, cut so that an answer can't be made large with it.
 fn shortened(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(REPEATED) {
-        Some((end, _)) => format!("{}…", &text[..end]).into(),
-        None => text.into(),
-    }
+    http::shortened(text, REPEATED)
 }
 
 /// The same for a text of ours that repeats some of the client's.

@@ -31,6 +31,7 @@ use crate::net;
 use crate::realtime::{Hub, Limits};
 use crate::service::Context;
 use crate::service::changes::Told;
+use crate::telemetry;
 pub use listen::serve;
 
 /// What the protocols are set to.
@@ -85,10 +86,12 @@ pub fn state(ctx: Context, ably: &Ably, settings: &Settings) -> State {
     State { ctx, hub: ably.hub(), told: Told::default(), bodies: BodyBudget::new(settings.max_body_memory) }
 }
 
-/// Does what is due in live rooms until `stop` is cancelled, then parts from every client.
+/// Does what is due in live rooms, and tells of lines that the log leaves out, until `stop` is cancelled; then parts from
+/// every client.
 pub async fn live(state: State, stop: CancellationToken) {
     let hub = Arc::clone(&state.hub);
-    futures_util::future::join(stop.run_until_cancelled(hub.run()), watch::watch(state, stop.clone())).await;
+    let log = stop.run_until_cancelled(telemetry::tell_left_out());
+    futures_util::future::join3(stop.run_until_cancelled(hub.run()), watch::watch(state, stop.clone()), log).await;
     hub.stop();
 }
 

@@ -28,3 +28,17 @@ pub enum AuthError {
     #[error("x-ms-date is {} s {} this server's clock, and at most {} s are tolerated", .ahead.abs().num_seconds(), if .ahead > &TimeDelta::zero() { "ahead of" } else { "behind" }, .tolerated.num_seconds())]
     Skew { ahead: TimeDelta, tolerated: TimeDelta },
 }
+
+impl AuthError {
+    /// By what the log counts such refusals.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::MissingHeader(name) => name,
+            Self::OtherScheme => "scheme",
+            Self::ContentHash { .. } => "content hash",
+            Self::Signature => "signature",
+            Self::UnreadableDate => "date",
+            Self::Skew { .. } => "clock",
+        }
+    }
+}

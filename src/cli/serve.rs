@@ -28,7 +28,7 @@ use crate::net;
 use crate::realtime::Limits;
 use crate::service::Context;
 use crate::service::keys::DEFAULT_RESOURCE;
-use crate::tls;
+use crate::{telemetry, tls};
 
 /// Serves until a signal comes.
 pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
@@ -62,6 +62,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let Some(database) = opened.transpose()? else { return Ok(()) };
     let served = serve_on(&database, &args, &settings, &data_dir, Listeners { http, https }, stop).await;
     database.close().await;
+    telemetry::tell_left_out_now();
     tracing::info!("stopped");
     served
 }

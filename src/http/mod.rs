@@ -10,6 +10,7 @@ pub mod path;
 pub mod request_span;
 pub mod watch;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -53,4 +54,15 @@ pub fn is_tls(req: &HttpRequest) -> bool {
 /// The address that a request came to.
 pub fn local_address(req: &HttpRequest) -> Option<SocketAddr> {
     connection(req).map(|connection| connection.local())
+}
+
+/// A client's own text, cut to so many characters: neither the log nor an answer grows with it.
+pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return text.into(); // it has no more characters than bytes
+    }
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
 }

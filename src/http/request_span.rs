@@ -6,14 +6,22 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 
+use super::shortened;
+
+/// How much of a path and of a method stands in the log, in characters.
+const LONGEST_PATH: usize = 200;
+const LONGEST_METHOD: usize = 20;
+
 /// A span with the request's id, method and path. The query is left out: page tokens and, on the
-/// other surface, keys stand there.
+/// other surface, keys stand there. Method and path are cut, as clients choose them.
 pub struct RequestSpan;
 
 impl RootSpanBuilder for RequestSpan {
     fn on_request_start(req: &ServiceRequest) -> Span {
         let id = actix_web::HttpMessage::extensions(req).get::<RequestId>().map(ToString::to_string);
-        tracing::info_span!("request", id, method = req.method().as_str(), path = req.path())
+        let method = shortened(req.method().as_str(), LONGEST_METHOD);
+        let path = shortened(req.path(), LONGEST_PATH);
+        tracing::info_span!("request", id, method = &*method, path = &*path)
     }
 
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {

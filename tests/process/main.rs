@@ -5,6 +5,7 @@ mod configuration;
 mod crash;
 mod health;
 mod lifecycle;
+mod log;
 mod replicas;
 mod secrets;
 mod service;
