@@ -1,10 +1,12 @@
 //! How much clients can make the service write.
 
+use std::process::{Child, Command, Stdio};
+
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::service::{DataDir, Service};
+use crate::service::{DataDir, Service, command};
 
 const REQUESTS: usize = 20_000;
 
@@ -47,4 +49,31 @@ async fn many_refusals_of_a_kind_are_one_line_a_second_and_their_number() {
     let left_out = others.iter().filter(|line| line["line"] == "denied").map(|line| line["count"].as_u64().unwrap());
     assert_eq!(left_out.sum::<u64>(), u64::try_from(REQUESTS - denied.len()).unwrap());
     assert!(ended.stderr.len() < 64 * 1024, "{} bytes of log", ended.stderr.len());
+}
+
+#[test]
+fn bad_names_in_handshakes_are_a_line_a_second_though_each_is_another() {
+    let data_dir = DataDir::new();
+    let service = Service::spawn(command(data_dir.path(), &["--tls-listen", "127.0.0.1:0"]));
+    let https = data_dir.endpoint().unwrap()["https"].as_str().unwrap().to_owned();
+    let shake_hands = |n: u64| -> Child {
+        let mut openssl = Command::new("openssl");
+        openssl.args(["s_client", "-connect", https.strip_prefix("https://").unwrap()]);
+        openssl.args(["-servername", &format!("bad..name{n}")]);
+        openssl.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        openssl.spawn().expect("openssl is installed by script/test")
+    };
+
+    let clients: Vec<Child> = (0..30).map(shake_hands).collect();
+    for mut client in clients {
+        client.wait().unwrap();
+    }
+    let ended = service.stop();
+
+    let lines: Vec<Value> = ended.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let written = lines.iter().filter(|line| line["message"].as_str().unwrap().contains("bad..name")).count();
+    let left_out = lines.iter().filter(|line| line["line"].as_str().is_some_and(|line| line.contains("bad..name")));
+    let left_out: u64 = left_out.map(|line| line["count"].as_u64().unwrap()).sum();
+    assert!(left_out > 0, "{ended:?}");
+    assert_eq!(u64::try_from(written).unwrap() + left_out, 30);
 }
