@@ -124,6 +124,17 @@ pub struct LiveArgs {
     /// The most clients that are connected to live rooms at once.
     #[arg(long, env = "ROOMKEEPER_MAX_CONNECTIONS", value_name = "N", default_value_t = 10_000)]
     pub max_connections: usize,
+    /// The most connections of one client, or of one token that names none; those that broke off and can be resumed
+    /// count. Backends with the key have no such limit, and places of their own beyond --max-connections.
+    #[arg(long, env = "ROOMKEEPER_MAX_CONNECTIONS_PER_CLIENT", value_name = "N", default_value_t = 100)]
+    pub max_connections_per_client: usize,
+    /// The most bytes that wait for all clients of live rooms together; beyond it, whoever has the most waiting is cut.
+    #[arg(long, env = "ROOMKEEPER_MAX_OUTPUT_MEMORY", value_name = "BYTES", default_value_t = 268_435_456)]
+    pub max_output_memory: usize,
+    /// The most bytes of messages that arrive and are not whole yet, of all clients of live rooms together; beyond it,
+    /// whoever has the most is cut.
+    #[arg(long, env = "ROOMKEEPER_MAX_INPUT_MEMORY", value_name = "BYTES", default_value_t = 134_217_728)]
+    pub max_input_memory: usize,
     /// The most rooms that a client is attached to at once.
     #[arg(long, env = "ROOMKEEPER_MAX_ROOMS_PER_CONNECTION", value_name = "N", default_value_t = 200)]
     pub max_rooms_per_connection: usize,

@@ -6,6 +6,7 @@ pub mod ably;
 pub mod acs;
 pub mod app;
 pub mod auth;
+pub mod budget;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -113,8 +113,7 @@ impl Client {
                 Ok(_) => Err(ErrorInfo::unavailable()),
                 Err(error) => Err(error),
             },
-            Err(Denied::Refused(error)) => Err(error),
-            Err(Denied::Unavailable) => Err(ErrorInfo::unavailable()),
+            Err(denied) => Err(denied.into_error()),
         };
         self.admissions.channels.retain(|pending| *pending != channel);
         match answered {

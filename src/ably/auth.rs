@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use super::capability::{Capability, Ops, room_of};
 use super::error::ErrorInfo;
 use crate::auth::client_token::{self, ClientToken, Holder};
+use crate::auth::hmac;
 use crate::auth::keys::Keys;
 use crate::domain::resource::ResourceId;
 use crate::http::State;
@@ -32,6 +33,18 @@ pub enum Denied {
     Refused(ErrorInfo),
     /// Nobody can say now; trying again helps.
     Unavailable,
+    /// Not now, for a reason of the client's own.
+    Later(ErrorInfo),
+}
+
+impl Denied {
+    /// What the client is told.
+    pub fn into_error(self) -> ErrorInfo {
+        match self {
+            Self::Refused(error) | Self::Later(error) => error,
+            Self::Unavailable => ErrorInfo::unavailable(),
+        }
+    }
 }
 
 /// What a client may do, and for how long.
@@ -46,6 +59,8 @@ pub struct Credential {
     /// When it was issued, if it is a token that can be revoked.
     pub issued_at: Option<DateTime<Utc>>,
     claims: BTreeMap<String, String>,
+    /// The token, as a digest: of one that names no client, connections are counted by it.
+    token: Option<[u8; 32]>,
 }
 
 /// Whom a credential is for.
@@ -70,9 +85,10 @@ pub async fn judge(
         Presented::Key(key) => of_key(keys, key).map_err(Denied::Refused),
         Presented::Token(token) => {
             let now = state.ctx.clock.now();
-            let token = client_token::verify(keys, token, now);
-            let token = token.map_err(|error| Denied::Refused(ErrorInfo::token(error, on_connection)))?;
-            of_token(state, token, now).await
+            let verified = client_token::verify(keys, token, now);
+            let verified = verified.map_err(|error| Denied::Refused(ErrorInfo::token(error, on_connection)))?;
+            let credential = of_token(state, verified, now).await?;
+            Ok(Credential { token: Some(hmac::digest(token.as_bytes())), ..credential })
         }
         Presented::Several => {
             let told = "show one credential: the request has several keys or tokens, in its query or its headers";
@@ -95,6 +111,7 @@ fn of_key(keys: &Keys, text: &str) -> Result<Credential, ErrorInfo> {
         expires_at: None,
         issued_at: None,
         claims: BTreeMap::new(),
+        token: None,
     })
 }
 
@@ -109,6 +126,7 @@ async fn of_token(state: &State, token: ClientToken, now: DateTime<Utc>) -> Resu
         expires_at: Some(end),
         issued_at: None,
         claims,
+        token: None,
     };
     match holder {
         Holder::Client { client_id, capability, claims } => {
@@ -179,6 +197,16 @@ impl Credential {
         }
     }
 
+    /// Whose connections are counted together with this one's: the client's, or those of a token that may be anybody, or
+    /// is nobody. None for a backend.
+    pub fn holder(&self) -> Option<Arc<str>> {
+        match (&self.client, self.token) {
+            (_, None) => None,
+            (For::Client(id), _) => Some(format!("client {id}").into()),
+            (For::Nobody | For::Anyone, Some(digest)) => Some(format!("token {}", STANDARD.encode(digest)).into()),
+        }
+    }
+
     /// True for a key's holder: a backend.
     pub fn is_key(&self) -> bool {
         self.is_key
@@ -223,6 +251,7 @@ mod tests {
             expires_at: None,
             issued_at: None,
             claims: BTreeMap::new(),
+            token: None,
         }
     }
 

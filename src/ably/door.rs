@@ -81,8 +81,5 @@ fn ops_of(role: Role) -> Ops {
 
 /// Like [`allowed`], for an answer of REST.
 pub async fn allowed_on_rest(state: &State, credential: &Credential, channel: &str) -> Result<Allowed, ErrorInfo> {
-    allowed(state, credential, credential.client_id(), channel).await.map_err(|denied| match denied {
-        Denied::Refused(error) => error,
-        Denied::Unavailable => ErrorInfo::unavailable(),
-    })
+    allowed(state, credential, credential.client_id(), channel).await.map_err(Denied::into_error)
 }

@@ -64,6 +64,11 @@ impl ErrorInfo {
         Self::new(40300, 403, reason.to_string())
     }
 
+    /// A client that has as many connections as it may.
+    pub fn too_many_connections(most: usize) -> Self {
+        Self::new(42910, 429, format!("one client has at most {most} connections: close others, or try again later"))
+    }
+
     /// The service can't work for the moment.
     pub fn unavailable() -> Self {
         Self::new(50003, 503, "the service is not available for the moment: try again")

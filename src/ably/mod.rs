@@ -28,6 +28,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 
 use crate::auth::keys::LiveKeys;
+use crate::budget::Budget;
 use crate::http::local::NotLocal;
 use crate::realtime::Hub;
 pub use demo::Demo;
@@ -50,12 +51,14 @@ pub struct Shared {
     nonces: tokens::Nonces,
     /// Browser origins that may connect; none is any.
     origins: Vec<String>,
+    /// What all sockets hold of messages that are not whole yet.
+    input: Budget,
 }
 
 impl Ably {
-    /// The surface of a hub.
-    pub fn new(hub: Arc<Hub>, keys: LiveKeys, origins: Vec<String>) -> Self {
-        Self(Arc::new(Shared { hub, keys, nonces: tokens::Nonces::default(), origins }))
+    /// The surface of a hub. `input` bounds messages that are not whole yet, of all sockets together.
+    pub fn new(hub: Arc<Hub>, keys: LiveKeys, origins: Vec<String>, input: Budget) -> Self {
+        Self(Arc::new(Shared { hub, keys, nonces: tokens::Nonces::default(), origins, input }))
     }
 
     /// Answers the handshake of a WebSocket.

@@ -91,10 +91,7 @@ pub async fn credential(req: &HttpRequest) -> Result<Credential, ErrorInfo> {
     let state = state(req)?;
     let ThinData(ably) = req.app_data::<ThinData<Ably>>().ok_or_else(ErrorInfo::fault)?;
     let keys = ably.keys.current();
-    auth::judge(state, &keys, &presented(req)?, false).await.map_err(|denied| match denied {
-        Denied::Refused(error) => error,
-        Denied::Unavailable => ErrorInfo::unavailable(),
-    })
+    auth::judge(state, &keys, &presented(req)?, false).await.map_err(Denied::into_error)
 }
 
 fn presented(req: &HttpRequest) -> Result<Presented, ErrorInfo> {

@@ -172,7 +172,7 @@ impl Client {
             Err(Denied::Refused(error)) if (40140..40150).contains(&error.code) => return Next::Part(error),
             Err(Denied::Refused(error)) => return Next::Fail(error),
             // The token that it has is good for a while yet.
-            Err(Denied::Unavailable) => {
+            Err(Denied::Unavailable | Denied::Later(_)) => {
                 return Next::RenewLater(RENEW_AGAIN.mul_f64(rand::rng().random_range(1.0..2.0)));
             }
         };

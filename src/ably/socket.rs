@@ -32,7 +32,7 @@ use super::{Ably, MAX_FRAME, MAX_INBOUND_RATE, render, rest};
 use crate::http::{State, shortened};
 use crate::net::Stream;
 use crate::net::web_socket::{self, Message, ReadError, Reader, Writer};
-use crate::realtime::{Batch, End, Heard, Identity, Place, Rate, Refusal, Session, Tell};
+use crate::realtime::{Batch, End, Full, Heard, Identity, Place, Rate, Refusal, Session, Tell};
 use talk::talk;
 use times::Times;
 use writer::Socket;
@@ -122,7 +122,7 @@ fn wish(query: &str) -> Wish {
 /// that it failed (section 2.6).
 pub async fn serve(framed: Framed<Stream, h1::Codec>, wish: Wish, state: State, ably: Ably) {
     let place = ably.hub.place().ok();
-    let (reader, writer) = web_socket::split(framed, MAX_FRAME);
+    let (reader, writer) = web_socket::split(framed, MAX_FRAME, ably.input.share());
     serve_on(Socket::new(writer, wish.format), reader, wish, state, ably, place).await;
 }
 
@@ -138,8 +138,8 @@ async fn serve_on(socket: Socket, mut incoming: Reader, wish: Wish, state: State
             let last = last(action::ERROR, Some(error));
             return socket.end(&mut incoming, Some(last), Some(CloseCode::Policy.into())).await;
         }
-        Err(Denied::Unavailable) => {
-            let last = last(action::DISCONNECTED, Some(ErrorInfo::unavailable()));
+        Err(denied @ (Denied::Unavailable | Denied::Later(_))) => {
+            let last = last(action::DISCONNECTED, Some(denied.into_error()));
             return socket.end(&mut incoming, Some(last), Some(CloseCode::Again.into())).await;
         }
     };
@@ -167,7 +167,12 @@ async fn open(
     if let Identity::Client(id) = &owner.identity {
         auth::check_client_id(id).map_err(Denied::Refused)?;
     }
-    let (session, refused) = ably.hub.open(place, owner, wish.resume.as_deref(), wish.remain_present_for, wish.echo);
+    let (holder, resume) = (credential.holder(), wish.resume.as_deref());
+    let opened = ably.hub.open(place, owner, holder, resume, wish.remain_present_for, wish.echo);
+    let (session, refused) = opened.map_err(|full| match full {
+        Full::Node => Denied::Unavailable,
+        Full::Holder => Denied::Later(ErrorInfo::too_many_connections(ably.hub.limits().connections_per_client)),
+    })?;
     session.holds_token_of(credential.issued_at);
     // It may come back with a credential that allows less.
     session.regrant(|channel| granted(credential.on(channel)));

@@ -23,6 +23,7 @@ use tracing_actix_web::TracingLogger;
 use crate::ably::{self, Ably, Demo};
 use crate::acs::{self, Acs, PublicHost};
 use crate::auth::keys::LiveKeys;
+use crate::budget::Budget;
 use crate::http::budget::BodyBudget;
 use crate::http::local::{self, Kept, Local, NotLocal};
 use crate::http::request_span::RequestSpan;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub named_rooms: bool,
     /// The most bytes of request bodies that are held at once.
     pub max_body_memory: usize,
+    /// The most bytes of live clients' messages that are held before they are whole.
+    pub max_input_memory: usize,
     /// What clients of live rooms can make large.
     pub live: Limits,
     /// How many sockets there may be.
@@ -78,7 +81,8 @@ pub fn acs(keys: LiveKeys, settings: &Settings) -> Acs {
 
 /// Puts the Ably surface together, with the live rooms behind it.
 pub fn ably(ctx: &Context, keys: LiveKeys, settings: &Settings) -> Ably {
-    Ably::new(Hub::new(settings.live, ctx.clock.clone()), keys, settings.cors_origins.clone())
+    let hub = Hub::new(settings.live, ctx.clock.clone());
+    Ably::new(hub, keys, settings.cors_origins.clone(), Budget::new(settings.max_input_memory))
 }
 
 /// What the handlers of both protocols work with.

@@ -195,6 +195,7 @@ fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
         explain_auth: args.explain_auth,
         named_rooms: args.live.named_rooms == NamedRooms::On,
         max_body_memory: args.max_body_memory.try_into().unwrap_or(usize::MAX),
+        max_input_memory: args.live.max_input_memory,
         live: limits(&args.live),
         sockets: net::Limits::default(), // until it is known how many files may be open
         demo,
@@ -238,6 +239,8 @@ fn sockets(args: &SocketArgs, open_files: nix::Result<u64>) -> Result<net::Limit
 fn limits(args: &LiveArgs) -> Limits {
     Limits {
         connections: args.max_connections,
+        connections_per_client: args.max_connections_per_client,
+        output_memory: args.max_output_memory,
         rooms_per_connection: args.max_rooms_per_connection,
         members_per_room: args.max_members,
         message_size: args.max_message_size,

@@ -18,6 +18,7 @@ use bytestring::ByteString;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use super::{Connection, Stream};
+use crate::budget::Share;
 
 /// What is read at once.
 const CHUNK: usize = 4096;
@@ -44,6 +45,8 @@ pub enum ReadError {
     Gone,
     /// A message, or a fragment, is larger than it may be.
     TooLarge,
+    /// All sockets together hold too much that is not whole yet, and this one the most.
+    NoMemory,
     /// A text is not UTF-8.
     NotUtf8,
     /// The bytes are no WebSocket frame, or one that must not come here.
@@ -58,6 +61,8 @@ pub struct Reader {
     /// A message of which fragments are there; whether it is a text.
     partial: Option<(bool, BytesMut)>,
     max: usize,
+    /// Of what all sockets hold that is not whole yet.
+    share: Share,
 }
 
 /// The half that writes.
@@ -68,13 +73,15 @@ pub struct Writer {
     unwritten: BytesMut,
 }
 
-/// Takes over the stream of a request that was upgraded. No message may be larger than `max`.
-pub fn split(framed: Framed<Stream, h1::Codec>, max: usize) -> (Reader, Writer) {
+/// Takes over the stream of a request that was upgraded. No message may be larger than `max`; what is held of one that
+/// is not whole yet counts for `share`.
+pub fn split(framed: Framed<Stream, h1::Codec>, max: usize, share: Share) -> (Reader, Writer) {
     let parts = framed.into_parts();
     let connection = Rc::clone(parts.io.connection());
     let stream = Rc::new(RefCell::new(parts.io));
     let codec = || Codec::new().max_size(max);
-    let reader = Reader { stream: Rc::clone(&stream), codec: codec(), unread: parts.read_buf, partial: None, max };
+    let reader =
+        Reader { stream: Rc::clone(&stream), codec: codec(), unread: parts.read_buf, partial: None, max, share };
     (reader, Writer { stream, connection, codec: codec(), unwritten: parts.write_buf })
 }
 
@@ -87,11 +94,6 @@ impl Reader {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// Bytes that are held of what is not whole yet.
-    pub fn held(&self) -> usize {
-        self.unread.len() + self.partial.as_ref().map_or(0, |(_, partial)| partial.len())
-    }
-
     /// Reads until the other side closes, and lets go of it.
     pub async fn drain(&mut self) {
         self.partial = None;
@@ -102,24 +104,39 @@ impl Reader {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, ReadError>> {
         loop {
+            if self.share.has_to_go() {
+                return Poll::Ready(Err(ReadError::NoMemory));
+            }
             self.check_size()?;
             match self.codec.decode(&mut self.unread) {
                 Ok(Some(frame)) => {
                     if self.unread.is_empty() {
                         self.unread = BytesMut::new();
                     }
-                    if let Some(message) = self.message(frame)? {
+                    let message = self.message(frame)?;
+                    self.count();
+                    if let Some(message) = message {
                         return Poll::Ready(Ok(message));
                     }
                 }
-                Ok(None) => match ready!(self.poll_chunk(cx)) {
-                    Ok(1..) => {}
-                    _ => return Poll::Ready(Err(ReadError::Gone)),
+                Ok(None) => match self.poll_chunk(cx) {
+                    Poll::Ready(Ok(1..)) => self.count(),
+                    Poll::Ready(_) => return Poll::Ready(Err(ReadError::Gone)),
+                    Poll::Pending => {
+                        // It may have to go while it waits for the rest.
+                        self.share.register(cx.waker());
+                        let has_to_go = self.share.has_to_go();
+                        return if has_to_go { Poll::Ready(Err(ReadError::NoMemory)) } else { Poll::Pending };
+                    }
                 },
                 Err(ProtocolError::Overflow) => return Poll::Ready(Err(ReadError::TooLarge)),
                 Err(_) => return Poll::Ready(Err(ReadError::Protocol)),
             }
         }
+    }
+
+    fn count(&self) {
+        self.share.set(self.unread.capacity() + self.partial.as_ref().map_or(0, |(_, partial)| partial.capacity()));
     }
 
     /// Reads what there is; gives how much that was.

@@ -13,6 +13,7 @@ use rand::RngExt as _;
 use subtle::ConstantTimeEq as _;
 
 use super::channel::Channel;
+use super::hub::Holder;
 use super::outbox::Outbox;
 use super::session::{Answer, Refusal};
 use crate::domain::resource::ResourceId;
@@ -66,6 +67,8 @@ pub enum NotResumed {
 pub struct Connection {
     pub id: ConnectionId,
     pub owner: Owner,
+    /// Whose it counts for; none, if it is a backend's.
+    pub holder: Option<Holder>,
     secret: [u8; 16],
     pub rate: Rate,
     state: Mutex<State>,
@@ -98,11 +101,12 @@ const ANSWERS: usize = 200;
 
 impl Connection {
     /// A new connection, not used over any transport yet.
-    pub fn new(owner: Owner, rate: Quota) -> Self {
+    pub fn new(owner: Owner, holder: Option<Holder>, rate: Quota) -> Self {
         let mut random = rand::rng();
         Self {
             id: ConnectionId(random.random()),
             owner,
+            holder,
             secret: random.random(),
             rate: Rate::direct(rate),
             state: Mutex::new(State {
@@ -166,7 +170,7 @@ mod tests {
 
     fn connection() -> Connection {
         let owner = Owner { resource: uuid::Uuid::nil().into(), identity: Identity::Anonymous };
-        Connection::new(owner, Quota::per_second(NonZeroU32::MIN))
+        Connection::new(owner, None, Quota::per_second(NonZeroU32::MIN))
     }
 
     #[test]

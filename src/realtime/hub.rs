@@ -22,6 +22,7 @@ use super::schedule::Schedule;
 use super::serial::Series;
 use super::session::{Session, grace};
 use super::{Limits, RESUMABLE_FOR};
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::domain::occupancy::Occupancy;
 use crate::domain::resource::ResourceId;
@@ -37,6 +38,7 @@ pub struct Hub {
     channels: RwLock<HashMap<Key, Arc<Channel>>>,
     registry: Mutex<Registry>,
     places: Arc<AtomicUsize>,
+    output: Budget,
     number: AtomicU64,
     orders: Orders,
     pub(super) kept: Kept,
@@ -55,14 +57,31 @@ struct Registry {
     /// Those that broke off, by when they are forgotten; and when that is of each.
     parked: BTreeSet<(Instant, ConnectionId)>,
     forgotten_at: HashMap<ConnectionId, Instant>,
+    /// How many each holder has.
+    of_holder: HashMap<Holder, usize>,
 }
 
+/// Whose connections are counted together: a client, or a token that names none.
+pub type Holder = (ResourceId, Arc<str>);
+
 /// A client's place among those that are connected.
-pub struct Place(Arc<AtomicUsize>);
+pub struct Place {
+    taken: Arc<AtomicUsize>,
+    /// All others are taken: it is one of those that are kept for backends.
+    is_kept: bool,
+}
 
 /// There is no place for another client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub enum Full {
+    /// The node has as many as it may.
+    Node,
+    /// The holder has as many as it may.
+    Holder,
+}
+
+/// Of so many places, one more is kept for backends.
+const KEPT: usize = 50;
 
 impl Hub {
     /// A node that nobody is connected to.
@@ -77,6 +96,7 @@ impl Hub {
             channels: RwLock::default(),
             registry: Mutex::default(),
             places: Arc::default(),
+            output: Budget::new(limits.output_memory),
             number: AtomicU64::new(1),
             orders: Orders::default(),
             kept: Kept::default(),
@@ -97,24 +117,32 @@ impl Hub {
     /// A place for a client, to be taken before it is asked who it is.
     ///
     /// # Errors
-    /// `Full`; also when the service stops.
+    /// `Full::Node`; also when the service stops.
     pub fn place(&self) -> Result<Place, Full> {
-        let place = Place(Arc::clone(&self.places));
-        let taken = self.places.fetch_add(1, Ordering::Relaxed);
-        let is_free = taken < self.limits.connections && !self.is_stopping.load(Ordering::Relaxed);
-        if is_free { Ok(place) } else { Err(Full) }
+        let (taken, most) = (self.places.fetch_add(1, Ordering::Relaxed), self.limits.connections);
+        let place = Place { taken: Arc::clone(&self.places), is_kept: taken >= most };
+        let is_free = taken < most + most.div_ceil(KEPT) && !self.is_stopping.load(Ordering::Relaxed);
+        if is_free { Ok(place) } else { Err(Full::Node) }
     }
 
-    /// Begins a connection, or goes on with the one that `resume` is the key of. `remain_present_for`
-    /// is how long its members stay when it breaks off; `echo`, whether it hears itself.
+    /// Begins a connection, or goes on with the one that `resume` is the key of. `holder` is whose connections are
+    /// counted; a backend's are not. `remain_present_for` is how long its members stay when it breaks off; `echo`,
+    /// whether it hears itself.
+    ///
+    /// # Errors
+    /// `Full`.
     pub fn open(
         self: &Arc<Self>,
         place: Place,
         owner: Owner,
+        holder: Option<Arc<str>>,
         resume: Option<&str>,
         remain_present_for: Option<Duration>,
         echo: bool,
-    ) -> (Session, Option<NotResumed>) {
+    ) -> Result<(Session, Option<NotResumed>), Full> {
+        if place.is_kept && holder.is_some() {
+            return Err(Full::Node);
+        }
         let mut registry = self.registry();
         let (connection, refused) = match resume.map(|key| registry.find(key, &owner)) {
             Some(Ok(connection)) => {
@@ -122,12 +150,17 @@ impl Hub {
                 (connection, None)
             }
             other => {
-                let connection = Arc::new(Connection::new(owner, Quota::per_second(self.limits.rate_per_connection)));
-                registry.connections.insert(connection.id, Arc::clone(&connection));
+                let holder = holder.map(|holder| (owner.resource, holder));
+                if let Some(holder) = &holder {
+                    registry.make_room_for(holder, self.limits.connections_per_client)?;
+                }
+                let rate = Quota::per_second(self.limits.rate_per_connection);
+                let connection = Arc::new(Connection::new(owner, holder, rate));
+                registry.add(&connection);
                 (connection, other.and_then(Result::err))
             }
         };
-        let outbox = Arc::new(Outbox::default());
+        let outbox = Arc::new(Outbox::new(self.output.share()));
         let grace = grace(remain_present_for);
         let mut state = connection.state();
         if let Some(old) = state.outbox.replace(Arc::clone(&outbox)) {
@@ -145,7 +178,7 @@ impl Hub {
         if self.is_stopping.load(Ordering::SeqCst) {
             outbox.end(End::Stopping);
         }
-        (Session { hub: Arc::clone(self), connection, transport, outbox, _place: place }, refused)
+        Ok((Session { hub: Arc::clone(self), connection, transport, outbox, _place: place }, refused))
     }
 
     /// How many are in a room; `None` for one where nobody is.
@@ -278,7 +311,7 @@ impl Hub {
     pub(super) fn forget(&self, connection: ConnectionId) {
         let mut registry = self.registry();
         registry.unpark(connection);
-        registry.connections.remove(&connection);
+        registry.remove(connection);
     }
 
     /// Keeps a connection whose transport broke off; and as many as may be connected, the latest.
@@ -358,6 +391,40 @@ impl Registry {
         if connection.opens_with(key, owner) { Ok(Arc::clone(connection)) } else { Err(NotResumed::WrongKey) }
     }
 
+    fn add(&mut self, connection: &Arc<Connection>) {
+        if let Some(holder) = &connection.holder {
+            *self.of_holder.entry(holder.clone()).or_default() += 1;
+        }
+        self.connections.insert(connection.id, Arc::clone(connection));
+    }
+
+    fn remove(&mut self, id: ConnectionId) -> Option<Arc<Connection>> {
+        let connection = self.connections.remove(&id)?;
+        if let Some(holder) = &connection.holder
+            && let Some(count) = self.of_holder.get_mut(holder)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.of_holder.remove(holder);
+            }
+        }
+        Some(connection)
+    }
+
+    /// Makes room for one more connection of a holder: the oldest of its own that broke off is forgotten.
+    fn make_room_for(&mut self, holder: &Holder, most: usize) -> Result<(), Full> {
+        if self.of_holder.get(holder).is_none_or(|count| *count < most) {
+            return Ok(());
+        }
+        let is_theirs = |id: &ConnectionId| {
+            self.connections.get(id).is_some_and(|connection| connection.holder.as_ref() == Some(holder))
+        };
+        let oldest = self.parked.iter().map(|(_, id)| *id).find(is_theirs).ok_or(Full::Holder)?;
+        self.unpark(oldest);
+        self.give_up(oldest);
+        Ok(())
+    }
+
     fn unpark(&mut self, connection: ConnectionId) {
         if let Some(at) = self.forgotten_at.remove(&connection) {
             self.parked.remove(&(at, connection));
@@ -374,7 +441,11 @@ impl Registry {
     fn forget_first(&mut self) {
         let Some((_, id)) = self.parked.pop_first() else { return };
         self.forgotten_at.remove(&id);
-        if let Some(connection) = self.connections.remove(&id) {
+        self.give_up(id);
+    }
+
+    fn give_up(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.remove(id) {
             connection.state().channels.drain().for_each(|(_, channel)| channel.forget(id));
         }
     }
@@ -382,7 +453,7 @@ impl Registry {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.taken.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

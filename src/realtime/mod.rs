@@ -51,6 +51,10 @@ pub struct Limits {
     pub connections: usize,
     pub rooms_per_connection: usize,
     pub members_per_room: usize,
+    /// Connections of one client, those that can be resumed included.
+    pub connections_per_client: usize,
+    /// Bytes that wait for all clients together.
+    pub output_memory: usize,
     /// Bytes of the messages, or of the presence data, of one frame.
     pub message_size: usize,
     /// Published messages and presence updates a second.

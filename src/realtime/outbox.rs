@@ -8,11 +8,14 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::event::Heard;
+use crate::budget::Share;
 
-/// The most that waits for a client. One that reads slower is parted from; it resumes, and is told
-/// from the room's own memory what it missed: so this holds more than that does.
+/// The most that waits for a client, what is being written included. One that reads slower is disconnected; it resumes,
+/// and is told from the room's own memory what it missed.
 const MOST: usize = 5_000;
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+const MOST_BYTES: usize = 1024 * 1024;
+/// What an event of a room takes in each queue, beside the event itself, which all queues share.
+const ENTRY: usize = size_of::<Tell>();
 
 /// One thing to tell.
 #[derive(Debug, Clone)]
@@ -29,6 +32,15 @@ impl Tell {
             Self::Shared(heard) => heard.told.size(),
             Self::Own(frame) => frame.len(),
         }
+    }
+
+    /// What this queue alone holds of it.
+    fn own_size(&self) -> usize {
+        ENTRY
+            + match self {
+                Self::Shared(_) => 0,
+                Self::Own(frame) => frame.len(),
+            }
     }
 }
 
@@ -55,23 +67,34 @@ pub enum Batch {
 }
 
 /// The queue between the rooms of a client and its transport.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox {
     state: Mutex<State>,
     filled: Notify,
     ended: Notify,
+    /// Of what all queues of the node hold.
+    share: Share,
 }
 
 #[derive(Debug, Default)]
 struct State {
     ordered: VecDeque<Tell>,
+    /// Bytes of what waits and of what is being written, and how much of it no other queue holds.
     bytes: usize,
+    own_bytes: usize,
+    /// The same of what is being written.
+    taken: (usize, usize),
     /// Apart: an update between a client's own echo and its ACK makes the SDK lose the echo (ably-chat.md, 3.8).
     occupancy: Vec<Heard>,
     end: Option<End>,
 }
 
 impl Outbox {
+    /// An empty queue; what it holds counts for `share`.
+    pub fn new(share: Share) -> Self {
+        Self { state: Mutex::default(), filled: Notify::new(), ended: Notify::new(), share }
+    }
+
     /// Adds to the queue, or ends the transport if that is full.
     pub fn push(&self, tell: Tell) {
         let mut state = self.lock();
@@ -84,9 +107,20 @@ impl Outbox {
             return self.end(End::Overflow);
         }
         state.bytes += size;
+        state.own_bytes += tell.own_size();
         state.ordered.push_back(tell);
+        self.share.set(state.own_bytes);
         drop(state);
         self.filled.notify_one();
+    }
+
+    /// What was taken last is written.
+    pub fn written(&self) {
+        let mut state = self.lock();
+        let (bytes, own_bytes) = mem::take(&mut state.taken);
+        state.bytes = state.bytes.saturating_sub(bytes);
+        state.own_bytes = state.own_bytes.saturating_sub(own_bytes);
+        self.share.set(state.own_bytes);
     }
 
     /// Puts an update in the place of an older one of the same room.
@@ -108,10 +142,10 @@ impl Outbox {
         self.lock().occupancy.retain(|waiting| *waiting.told.channel != *channel);
     }
 
-    /// True if so much more would leave the queue no more than half full.
+    /// True if so much more would leave a quarter of the queue free.
     pub fn has_room_for(&self, tells: usize, bytes: usize) -> bool {
         let state = self.lock();
-        state.ordered.len() + tells <= MOST / 2 && state.bytes + bytes <= MOST_BYTES / 2
+        state.ordered.len() + tells <= MOST / 4 * 3 && state.bytes + bytes <= MOST_BYTES / 4 * 3
     }
 
     /// Ends the transport; what is not written yet never is.
@@ -119,6 +153,7 @@ impl Outbox {
         let mut state = self.lock();
         if state.end.is_none() {
             *state = State { end: Some(why), ..State::default() };
+            self.share.set(0);
         }
         drop(state);
         self.filled.notify_one();
@@ -139,9 +174,12 @@ impl Outbox {
     pub async fn ended(&self) -> End {
         loop {
             let end = self.lock().end;
-            match end {
-                Some(why) => return why,
-                None => self.ended.notified().await,
+            if let Some(why) = end {
+                return why;
+            }
+            tokio::select! {
+                () = self.ended.notified() => {}
+                () = self.share.told_to_go() => self.end(End::Overflow),
             }
         }
     }
@@ -152,7 +190,7 @@ impl Outbox {
             return Some(Batch::End(why));
         }
         if !state.ordered.is_empty() {
-            state.bytes = 0;
+            state.taken = (state.bytes, state.own_bytes);
             return Some(Batch::Ordered(mem::take(&mut state.ordered)));
         }
         (!state.occupancy.is_empty()).then(|| Batch::Occupancy(mem::take(&mut state.occupancy)))
@@ -166,10 +204,42 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
+
+    fn outbox() -> Outbox {
+        Outbox::new(Budget::new(usize::MAX).share())
+    }
+
+    #[tokio::test]
+    async fn what_is_being_written_counts_until_it_is() {
+        let outbox = outbox();
+        let half = Tell::Own(Bytes::from(vec![0; MOST_BYTES / 2]));
+        outbox.push(half.clone());
+        assert!(matches!(outbox.next().await, Batch::Ordered(_)));
+        outbox.push(half.clone());
+        outbox.written();
+        outbox.push(half.clone());
+        assert!(matches!(outbox.next().await, Batch::Ordered(_)));
+
+        outbox.push(half);
+        assert!(matches!(outbox.next().await, Batch::End(End::Overflow)));
+    }
+
+    #[tokio::test]
+    async fn the_fullest_queue_of_a_node_ends_when_all_together_hold_too_much() {
+        let node = Budget::new(1_000);
+        let (full, fresh) = (Outbox::new(node.share()), Outbox::new(node.share()));
+        full.push(Tell::Own(Bytes::from(vec![0; 800])));
+        fresh.push(Tell::Own(Bytes::from(vec![0; 300])));
+
+        assert_eq!(full.ended().await, End::Overflow);
+        assert!(matches!(fresh.next().await, Batch::Ordered(_)));
+        assert!(node.used() < 1_000);
+    }
 
     #[tokio::test]
     async fn a_client_that_does_not_read_is_parted_from_and_its_queue_let_go() {
-        let outbox = Outbox::default();
+        let outbox = outbox();
         for _ in 0..=MOST {
             outbox.push(Tell::Own(Bytes::from_static(b"x")));
         }
@@ -180,7 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_are_bounded_as_well() {
-        let outbox = Outbox::default();
+        let outbox = outbox();
         let frame = Bytes::from(vec![0; MOST_BYTES / 4]);
         for _ in 0..5 {
             outbox.push(Tell::Own(frame.clone()));
@@ -191,7 +261,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_reason_to_end_stays() {
-        let outbox = Outbox::default();
+        let outbox = outbox();
         outbox.end(End::Superseded);
         outbox.end(End::Stopping);
 

@@ -38,6 +38,8 @@ fn limits() -> Limits {
     let often = NonZeroU32::new(1_000_000).expect("some");
     Limits {
         connections: 100,
+        connections_per_client: 50,
+        output_memory: 1 << 30,
         rooms_per_connection: 2,
         members_per_room: 3,
         message_size: 1_000,
@@ -413,7 +415,9 @@ fn a_node_holds_no_more_clients_than_it_may() {
     let hub = Hub::new(Limits { connections: 1, ..limits() }, Clock::standing(DateTime::UNIX_EPOCH));
     let first = hub.place();
 
-    assert!(first.is_ok());
+    let kept = hub.place();
+
+    assert!(first.is_ok() && kept.is_ok(), "one more is kept for backends");
     assert!(hub.place().is_err());
     drop(first);
     assert!(hub.place().is_ok());
@@ -436,7 +440,8 @@ fn what_was_on_its_way_when_a_connection_broke_off_is_said_before_it_attaches_ag
         let (mut ann, mut bob) = two(&hub);
         ann.session = None;
         let owner = Owner { resource: resource(), identity: Identity::Client("c1".into()) };
-        let (session, refused) = hub.open(hub.place().expect("a place"), owner, ann.key.as_deref(), None, true);
+        let (session, refused) =
+            hub.open(hub.place().expect("a place"), owner, None, ann.key.as_deref(), None, true).expect("a session");
         ann.session = Some(session);
         let answer = ann.publish("one", "on its way");
         ann.attach("one", ALL);
@@ -459,5 +464,43 @@ fn what_a_socket_lost_that_was_still_open_is_told_over_the_next() {
 
         assert_eq!(ann.views["one"].texts, ["into the void"]);
         drop(old);
+    });
+}
+
+#[test]
+fn a_node_keeps_some_places_for_backends() {
+    let hub = Hub::new(Limits { connections: 1, ..limits() }, Clock::standing(DateTime::UNIX_EPOCH));
+    let owner = || Owner { resource: resource(), identity: Identity::Anyone };
+    let open = |holder: Option<&str>| {
+        let place = hub.place()?;
+        hub.open(place, owner(), holder.map(Arc::from), None, None, true).map(|(session, _)| session)
+    };
+    let first = open(Some("ann"));
+
+    assert!(first.is_ok());
+    assert_eq!(open(Some("bob")).err(), Some(Full::Node));
+    assert!(open(None).is_ok());
+}
+
+#[test]
+fn who_connects_and_breaks_off_again_and_again_takes_its_own_places_alone() {
+    runtime().block_on(async {
+        let hub = Hub::new(Limits { connections_per_client: 3, ..limits() }, Clock::standing(DateTime::UNIX_EPOCH));
+        let (mut ann, _bob) = two(&hub);
+        let (key, owner) = (ann.key.clone(), Owner { resource: resource(), identity: Identity::Client("eve".into()) });
+        ann.session = None;
+        let open = || {
+            let place = hub.place().expect("a place");
+            hub.open(place, owner.clone(), Some("eve".into()), None, None, true).map(|(session, _)| session)
+        };
+        for _ in 0..200 {
+            assert!(open().is_ok(), "those that broke off make room");
+        }
+        let held: Vec<_> = (0..3).map(|_| open().expect("a session")).collect();
+
+        assert_eq!(open().err(), Some(Full::Holder));
+        drop(held);
+        ann.connect(&hub);
+        assert_eq!(ann.key, key);
     });
 }

@@ -66,6 +66,10 @@ impl Ending {
                 let told = format!("a frame has at most {MAX_FRAME} bytes");
                 Self::failed(CloseCode::Size, ErrorInfo::new(40009, 413, told))
             }
+            ReadError::NoMemory => {
+                let told = "the service has no memory for messages that arrive so slowly: connect again";
+                Self::disconnected(CloseCode::Again, ErrorInfo::new(42910, 429, told))
+            }
             ReadError::NotUtf8 => Self::broken(CloseCode::Invalid),
             ReadError::Protocol => Self::broken(CloseCode::Protocol),
             ReadError::Gone => Self::broken(CloseCode::Normal), // nobody hears it
@@ -141,6 +145,7 @@ async fn write(
         }
     };
     written(writing, incoming, inbox, client, times).await?;
+    client.session.outbox().written();
     times.wrote = Instant::now();
     Ok(())
 }

@@ -37,7 +37,8 @@ impl Client {
         }
         let owner = Owner { resource: resource(), identity: Identity::Client(self.name.as_str().into()) };
         let place = hub.place().expect("a place");
-        let (session, refused) = hub.open(place, owner, self.key.as_deref(), None, true);
+        let opened = hub.open(place, owner, Some(self.name.as_str().into()), self.key.as_deref(), None, true);
+        let (session, refused) = opened.unwrap_or_else(|full| panic!("{full:?}"));
         if refused.is_some() || self.key.is_none() {
             self.serial = 0;
         }

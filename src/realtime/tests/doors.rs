@@ -15,7 +15,7 @@ const NAME: &str = "kitchen";
 
 fn open(hub: &Arc<Hub>, name: &str) -> Session {
     let owner = Owner { resource: resource(), identity: Identity::Client(name.into()) };
-    hub.open(hub.place().expect("a place"), owner, None, None, true).0
+    hub.open(hub.place().expect("a place"), owner, None, None, None, true).expect("a session").0
 }
 
 fn hour() -> Validity {

@@ -55,8 +55,11 @@ impl Default for Setup {
             explain_auth: false,
             named_rooms: true,
             max_body_memory: 64 * 1024 * 1024,
+            max_input_memory: 64 << 20,
             live: Limits {
                 connections: 1_000,
+                connections_per_client: 100,
+                output_memory: 64 << 20,
                 rooms_per_connection: 10,
                 members_per_room: 10,
                 message_size: 65_536,

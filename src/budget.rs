@@ -1,0 +1,177 @@
+//! A bound on memory that many hold together: beyond it, the largest holder has to go, and never the newest.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use futures_util::task::AtomicWaker;
+use tokio::sync::Notify;
+
+/// Bytes that all shares hold together at most; clones share them.
+#[derive(Debug, Clone)]
+pub struct Budget(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    max: usize,
+    used: AtomicUsize,
+    /// What those hold who were told to go.
+    leaving: AtomicUsize,
+    number: AtomicU64,
+    holders: Mutex<HashMap<u64, Arc<Holder>>>,
+}
+
+#[derive(Debug, Default)]
+struct Holder {
+    bytes: AtomicUsize,
+    has_to_go: AtomicBool,
+    told: Notify,
+    waker: AtomicWaker,
+}
+
+/// What one holder has of a budget, given back when it is dropped.
+#[derive(Debug)]
+pub struct Share {
+    budget: Budget,
+    number: u64,
+    holder: Arc<Holder>,
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    pub fn new(max: usize) -> Self {
+        let (used, leaving, number) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU64::new(0));
+        Self(Arc::new(Inner { max, used, leaving, number, holders: Mutex::default() }))
+    }
+
+    /// A new holder, of nothing so far.
+    pub fn share(&self) -> Share {
+        let (number, holder) = (self.0.number.fetch_add(1, Ordering::Relaxed), Arc::<Holder>::default());
+        self.holders().insert(number, Arc::clone(&holder));
+        Share { budget: self.clone(), number, holder }
+    }
+
+    /// Bytes that are held now.
+    pub fn used(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    fn is_exceeded(&self) -> bool {
+        self.used().saturating_sub(self.0.leaving.load(Ordering::Relaxed)) > self.0.max
+    }
+
+    /// Tells the largest holders to go until the rest keep within the budget.
+    fn shed(&self) {
+        let holders = self.holders();
+        let size = |holder: &Holder| holder.bytes.load(Ordering::Relaxed);
+        while self.is_exceeded() {
+            let staying = holders.values().filter(|holder| !holder.has_to_go.load(Ordering::Relaxed));
+            let Some(largest) = staying.max_by_key(|holder| size(holder)).filter(|holder| size(holder) > 0) else {
+                return;
+            };
+            largest.has_to_go.store(true, Ordering::SeqCst);
+            self.0.leaving.fetch_add(size(largest), Ordering::Relaxed);
+            largest.told.notify_one();
+            largest.waker.wake();
+        }
+    }
+
+    fn holders(&self) -> MutexGuard<'_, HashMap<u64, Arc<Holder>>> {
+        self.0.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Share {
+    /// Holds so many bytes from now on. Somebody, maybe this one, is told to go if that is too much together.
+    pub fn set(&self, bytes: usize) {
+        let before = self.holder.bytes.swap(bytes, Ordering::Relaxed);
+        let budget = &self.budget.0;
+        if bytes > before {
+            budget.used.fetch_add(bytes - before, Ordering::Relaxed);
+            if self.has_to_go() {
+                budget.leaving.fetch_add(bytes - before, Ordering::Relaxed);
+            } else if self.budget.is_exceeded() {
+                self.budget.shed();
+            }
+        } else if bytes < before {
+            budget.used.fetch_sub(before - bytes, Ordering::Relaxed);
+            if self.has_to_go() {
+                // What was held when it was told, and what came since, are the same to those who stay.
+                let less = |leaving: usize| Some(leaving.saturating_sub(before - bytes));
+                let _ = budget.leaving.try_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            }
+        }
+    }
+
+    /// True if the holder has to let go of everything.
+    pub fn has_to_go(&self) -> bool {
+        self.holder.has_to_go.load(Ordering::SeqCst)
+    }
+
+    /// Has a task woken when the holder has to go.
+    pub fn register(&self, waker: &Waker) {
+        self.holder.waker.register(waker);
+    }
+
+    /// Waits until the holder has to go.
+    pub async fn told_to_go(&self) {
+        while !self.has_to_go() {
+            self.holder.told.notified().await;
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set(0);
+        self.budget.holders().remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_goes_first_and_the_newest_stays() {
+        let budget = Budget::new(100);
+        let shares: Vec<Share> = [30, 50, 20].map(|_| budget.share()).into();
+        shares.iter().zip([30, 50, 20]).for_each(|(share, bytes)| share.set(bytes));
+        assert!(shares.iter().all(|share| !share.has_to_go()));
+        let newest = budget.share();
+        newest.set(10);
+
+        let go: Vec<bool> = shares.iter().chain([&newest]).map(Share::has_to_go).collect();
+        assert_eq!(go, [false, true, false, false]);
+    }
+
+    #[test]
+    fn nobody_else_goes_while_one_is_on_its_way_out() {
+        let budget = Budget::new(100);
+        let (large, small) = (budget.share(), budget.share());
+        large.set(90);
+        small.set(40);
+        small.set(80);
+
+        assert_eq!((large.has_to_go(), small.has_to_go()), (true, false));
+        drop(large);
+        assert_eq!(budget.used(), 80);
+        small.set(110);
+        assert!(small.has_to_go());
+    }
+
+    #[test]
+    fn what_is_dropped_is_given_back() {
+        let budget = Budget::new(100);
+        for _ in 0..1_000 {
+            let share = budget.share();
+            share.set(90);
+        }
+
+        assert_eq!(budget.used(), 0);
+        let share = budget.share();
+        share.set(100);
+        assert!(!share.has_to_go());
+    }
+}
