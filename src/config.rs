@@ -141,6 +141,12 @@ pub struct LiveArgs {
     /// The most members that are present in a room.
     #[arg(long, env = "ROOMKEEPER_MAX_MEMBERS", value_name = "N", default_value_t = 200)]
     pub max_members: usize,
+    /// The most bytes that the members of all rooms take in memory; beyond it nobody enters with another one.
+    #[arg(long, env = "ROOMKEEPER_MAX_PRESENCE_MEMORY", value_name = "BYTES", default_value_t = 268_435_456)]
+    pub max_presence_memory: usize,
+    /// The most bytes of memory for what was told in all rooms lately, for who comes back; beyond it a room keeps little.
+    #[arg(long, env = "ROOMKEEPER_MAX_REPLAY_MEMORY", value_name = "BYTES", default_value_t = 268_435_456)]
+    pub max_replay_memory: usize,
     /// The most bytes that a client publishes, or is present with, at once.
     #[arg(long, env = "ROOMKEEPER_MAX_MESSAGE_SIZE", value_name = "BYTES", default_value_t = 65_536)]
     pub max_message_size: usize,

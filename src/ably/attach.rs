@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures_util::future::{LocalBoxFuture, pending};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use rand::RngExt as _;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::auth::{Credential, Denied};
@@ -212,7 +211,7 @@ fn wanted_modes(frame: &Incoming) -> Modes {
 }
 
 fn wants_occupancy(frame: &Incoming) -> bool {
-    let asked = frame.params.as_ref().and_then(|params| params.get("occupancy")).and_then(Value::as_str);
+    let asked = frame.params.as_ref().and_then(|params| params.occupancy.as_deref());
     asked.is_some_and(|asked| asked == "metrics" || asked.starts_with("metrics."))
 }
 

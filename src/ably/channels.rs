@@ -3,12 +3,12 @@
 use actix_web::http::StatusCode;
 use actix_web::web::ThinData;
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Ably;
 use super::capability::{Ops, channel_of};
-use super::codec::Format;
 use super::error::ErrorInfo;
+use super::transcode::Json;
 use super::{door, render, rest};
 use crate::domain::occupancy::Occupancy;
 use crate::domain::resource::ResourceId;
@@ -43,12 +43,10 @@ pub async fn members(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpRe
     let outcome = async {
         let channel = rest::segment(&req, 1)?;
         let (resource, place) = allowed(&req, &channel, Ops::SUBSCRIBE, "subscribe").await?;
-        let members = ably.hub.members(resource, &place);
-        // Rendered while they are borrowed.
-        let members = members.iter().map(|item| serde_json::to_value(render::presence_of(item, Format::Json)));
-        members.collect::<Result<Vec<Value>, _>>().map_err(|_| ErrorInfo::fault())
+        Ok(render::members(&ably.hub.members(resource, &place)))
     };
-    rest::answer(&req, StatusCode::OK, outcome.await)
+    let members: Result<Vec<u8>, ErrorInfo> = outcome.await;
+    rest::answer(&req, StatusCode::OK, members.as_deref().map(Json).map_err(Clone::clone))
 }
 
 /// `DELETE /channels/{channel}/presence/{clientId}`: a backend makes a client leave. Ours, not the vendor's.

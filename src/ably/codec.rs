@@ -1,10 +1,13 @@
 //! Bytes to frames and back, in both formats (ably-chat.md, section 1.3).
 
+use std::fmt;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::frame::{Head, Incoming, action};
+use super::pack::Reader;
 
 /// How a client wants frames and answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,16 +21,36 @@ pub enum Format {
 #[error("not a frame: {0}")]
 pub struct NotAFrame(String);
 
-/// Deeper nesting than any client makes; bounds the stack.
-const DEPTH: usize = 64;
+impl NotAFrame {
+    /// Something is missing at the end.
+    pub fn cut_off() -> Self {
+        Self("it ends too early".to_owned())
+    }
+}
+
+impl serde::de::Error for NotAFrame {
+    fn custom<T: fmt::Display>(why: T) -> Self {
+        Self(why.to_string())
+    }
+}
 
 impl Format {
     /// Its place among the rendered forms of an event.
     pub fn index(self) -> usize {
+        usize::from(self.form())
+    }
+
+    /// Its number, by which `realtime` tells formats apart.
+    pub fn form(self) -> u8 {
         match self {
             Self::Json => 0,
             Self::MessagePack => 1,
         }
+    }
+
+    /// The format of that number.
+    pub fn of(form: u8) -> Self {
+        if form == Self::Json.form() { Self::Json } else { Self::MessagePack }
     }
 
     /// Reads a client's frame.
@@ -44,11 +67,7 @@ impl Format {
     fn read<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, NotAFrame> {
         match self {
             Self::Json => serde_json::from_slice(bytes).map_err(|e| NotAFrame(e.to_string())),
-            Self::MessagePack => {
-                let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes);
-                decoder.set_max_depth(DEPTH);
-                T::deserialize(&mut decoder).map_err(|e| NotAFrame(e.to_string()))
-            }
+            Self::MessagePack => T::deserialize(&mut Reader::new(bytes)),
         }
     }
 
@@ -74,7 +93,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::ably::frame::WireData;
+    use crate::ably::content::WireData;
     use crate::realtime::Data;
 
     #[test]
@@ -83,10 +102,18 @@ mod tests {
             "action": 15, "channel": "lobby::$chat", "msgSerial": 0, "unknown": { "x": [1, null] },
             "messages": [{ "name": "typing.started", "extras": { "ephemeral": true }, "action": 0, "size": 32 }],
         });
-        let json = Format::Json.decode(frame.to_string().as_bytes()).expect("a frame");
+        let decode = |format: Format, bytes: &[u8]| {
+            let mut frame = format.decode(bytes).expect("a frame");
+            // These are kept as they came.
+            let extras = frame.messages.as_mut().and_then(|messages| messages[0].extras.take());
+            (frame, extras.expect("extras").is_ephemeral)
+        };
+        let json = decode(Format::Json, frame.to_string().as_bytes());
         let packed = rmp_serde::to_vec_named(&frame).expect("bytes");
 
-        assert_eq!(Format::MessagePack.decode(&packed).expect("a frame"), json);
+        assert_eq!(decode(Format::MessagePack, &packed), json);
+        let (json, is_ephemeral) = json;
+        assert!(is_ephemeral);
         assert_eq!(json.msg_serial, Some(0));
     }
 
@@ -106,7 +133,7 @@ mod tests {
         let frame = Format::MessagePack.decode(&packed).expect("a frame");
 
         let data = &frame.messages.expect("messages")[0].data;
-        assert_eq!(data, &Some(WireData(Data::Binary(vec![1, 2, 3]))));
+        assert_eq!(data, &Some(WireData(Data::Binary([1, 2, 3].into()))));
     }
 
     #[test]

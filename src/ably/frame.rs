@@ -1,17 +1,15 @@
 //! Frames as they are on the wire (ably-chat.md, sections 3.2 and 3.3).
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
 
+use super::content::{Span, WireData, WireExtras};
 use super::error::ErrorInfo;
-use crate::realtime::{Data, Modes};
+use crate::realtime::Modes;
 
 /// What a frame is for.
 pub mod action {
@@ -70,12 +68,20 @@ pub struct Incoming {
     pub channel_serial: Option<String>,
     pub msg_serial: Option<u64>,
     pub flags: Option<u64>,
-    pub params: Option<BTreeMap<String, Value>>,
+    pub params: Option<Params>,
     #[serde(deserialize_with = "few")]
     pub messages: Option<Vec<IncomingMessage>>,
     #[serde(deserialize_with = "few")]
     pub presence: Option<Vec<IncomingPresence>>,
     pub auth: Option<IncomingAuth>,
+}
+
+/// What an attach asks for besides modes.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Params {
+    #[serde(deserialize_with = "text")]
+    pub occupancy: Option<String>,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -86,7 +92,7 @@ pub struct IncomingMessage {
     pub name: Option<String>,
     pub data: Option<WireData>,
     pub encoding: Option<String>,
-    pub extras: Option<Map<String, Value>>,
+    pub extras: Option<WireExtras>,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -97,7 +103,7 @@ pub struct IncomingPresence {
     pub client_id: Option<String>,
     pub data: Option<WireData>,
     pub encoding: Option<String>,
-    pub extras: Option<Map<String, Value>>,
+    pub extras: Option<WireExtras>,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -151,67 +157,12 @@ fn few<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Resul
     deserializer.deserialize_any(Few(PhantomData))
 }
 
-/// Data in whatever form it came.
-#[derive(Debug, PartialEq)]
-pub struct WireData(pub Data);
-
-impl<'de> Deserialize<'de> for WireData {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(DataVisitor).map(Self)
-    }
+/// A text; any other value is as good as none.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Span::deserialize(deserializer).map(|span| span.read().ok())
 }
 
-struct DataVisitor;
-
-impl<'de> Visitor<'de> for DataVisitor {
-    type Value = Data;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("data")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Data, E> {
-        Ok(Data::Text(text.to_owned()))
-    }
-
-    fn visit_string<E: Error>(self, text: String) -> Result<Data, E> {
-        Ok(Data::Text(text))
-    }
-
-    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Data, E> {
-        Ok(Data::Binary(bytes.to_owned()))
-    }
-
-    fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Data, E> {
-        Ok(Data::Binary(bytes))
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Data, E> {
-        Ok(Data::Json(value.into()))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Data, E> {
-        Ok(Data::Json(value.into()))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Data, E> {
-        Ok(Data::Json(value.into()))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Data, E> {
-        Ok(Data::Json(value.into()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Data, A::Error> {
-        Value::deserialize(SeqAccessDeserializer::new(items)).map(Data::Json)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Data, A::Error> {
-        Value::deserialize(MapAccessDeserializer::new(members)).map(Data::Json)
-    }
-}
-
-/// A frame to a client; what is `None` is not written.
+/// A frame to a client, but for those with messages or members, which `render` writes; what is `None` is not written.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outgoing<'a> {
@@ -242,10 +193,6 @@ pub struct Outgoing<'a> {
     pub timestamp: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorInfo>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub messages: Option<Vec<OutgoingMessage<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub presence: Option<Vec<OutgoingPresence<'a>>>,
 }
 
 /// What a client needs to know of its connection (section 3.4).
@@ -267,73 +214,4 @@ pub struct ConnectionDetails<'a> {
 #[derive(Debug, Serialize)]
 pub struct Published<'a> {
     pub serials: &'a [Option<String>],
-}
-
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OutgoingMessage<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<&'a str>,
-    pub action: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connection_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timestamp: Option<i64>,
-    #[serde(flatten)]
-    pub content: Content<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub serial: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<Version<'a>>,
-}
-
-/// The version of a message; there is only its first.
-#[derive(Debug, Serialize)]
-pub struct Version<'a> {
-    pub serial: &'a str,
-    pub timestamp: i64,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OutgoingPresence<'a> {
-    pub id: &'a str,
-    pub action: u32,
-    pub client_id: &'a str,
-    pub connection_id: String,
-    pub timestamp: i64,
-    #[serde(flatten)]
-    pub content: Content<'a>,
-}
-
-/// What a client said, as it said it.
-#[derive(Debug, Default, Serialize)]
-pub struct Content<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<OutgoingData<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub encoding: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub extras: Option<&'a Map<String, Value>>,
-}
-
-#[derive(Debug)]
-pub enum OutgoingData<'a> {
-    Text(Cow<'a, str>),
-    Binary(&'a [u8]),
-    Json(&'a Value),
-}
-
-impl Serialize for OutgoingData<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Binary(bytes) => serializer.serialize_bytes(bytes),
-            Self::Json(value) => value.serialize(serializer),
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,12 +12,14 @@ use serde_json::json;
 
 use super::codec::Format;
 use super::error::ErrorInfo;
-use super::frame::{
-    Content, Outgoing, OutgoingData, OutgoingMessage, OutgoingPresence, Version, action, flag, flags_of,
-    presence_action,
-};
+use super::frame::{Outgoing, action, flag, flags_of, presence_action};
+use super::object::Object;
+use super::transcode;
 use crate::domain::occupancy::Occupancy;
 use crate::realtime::{Attached, Data, Event, Heard, Message, Payload, PresenceAction, PresenceItem};
+
+/// Bytes of a frame, about, with a short message.
+const USUAL: usize = 512;
 
 /// The frame for an event of a channel.
 pub fn frame(heard: &Heard, format: Format) -> Bytes {
@@ -30,38 +33,30 @@ pub fn frame(heard: &Heard, format: Format) -> Bytes {
             format.encode(&Outgoing { action: action::ERROR, error, ..out })
         }
         Event::Messages { from, id, serial, messages } => {
-            let message = |message| message_of(message, &from.to_string(), told.at, format);
-            format.encode(&Outgoing {
-                action: action::MESSAGE,
-                id: Some(id),
-                channel_serial: serial.as_deref(),
-                connection_id: Some(from.to_string()),
-                messages: Some(messages.iter().map(message).collect()),
-                ..out
+            let from = from.to_string();
+            written(format, |out| {
+                head(out, action::MESSAGE, Some(id), heard, serial.as_deref(), Some(&from));
+                out.list("messages", messages, |out, message| write_message(out, message, &from, told.at));
             })
         }
-        Event::Presence { from, id, serial, items } => format.encode(&Outgoing {
-            action: action::PRESENCE,
-            id: Some(id),
-            channel_serial: Some(serial),
-            connection_id: from.map(|from| from.to_string()),
-            presence: Some(items.iter().map(|item| presence_of(item, format)).collect()),
-            ..out
+        Event::Presence { from, id, serial, items } => written(format, |out| {
+            let from = from.map(|from| from.to_string());
+            head(out, action::PRESENCE, Some(id), heard, Some(serial), from.as_deref());
+            out.list("presence", items, |out, item| write_presence(out, item, action_of(item)));
         }),
-        Event::Sync { cursor, items } => format.encode(&Outgoing {
-            action: action::SYNC,
-            channel_serial: Some(cursor),
-            presence: Some(items.iter().map(|item| presence_of(item, format)).collect()),
-            ..out
+        Event::Sync { cursor, items } => written(format, |out| {
+            head(out, action::SYNC, None, heard, Some(cursor), None);
+            out.list("presence", items, |out, item| write_presence(out, item, presence_action::PRESENT));
         }),
-        Event::Occupancy { id, now } => {
-            let metrics = json!({ "metrics": metrics(now) }).to_string();
-            let content =
-                Content { data: Some(OutgoingData::Text(metrics.into())), encoding: Some("json".into()), extras: None };
-            let name = Some("[meta]occupancy");
-            let message = OutgoingMessage { action: message_action::META, name, content, ..OutgoingMessage::default() };
-            format.encode(&Outgoing { action: action::MESSAGE, id: Some(id), messages: Some(vec![message]), ..out })
-        }
+        Event::Occupancy { id, now } => written(format, |out| {
+            head(out, action::MESSAGE, Some(id), heard, None, None);
+            out.list("messages", &[metrics(now)], |out, metrics| {
+                out.number("action", message_action::META);
+                out.text("name", "[meta]occupancy");
+                out.text("data", &json!({ "metrics": metrics }).to_string());
+                out.text("encoding", "json");
+            });
+        }),
     }
 }
 
@@ -79,27 +74,26 @@ pub fn metrics(now: &Occupancy) -> serde_json::Value {
     })
 }
 
-/// A member, or what it did.
-pub fn presence_of(item: &PresenceItem, format: Format) -> OutgoingPresence<'_> {
-    let action = match item.action {
-        PresenceAction::Present => presence_action::PRESENT,
+/// Members, as REST has them: a list, in JSON.
+pub fn members(members: &[Arc<PresenceItem>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut write =
+        |out: &mut Object<'_>, item: &Arc<PresenceItem>| write_presence(out, item, presence_action::PRESENT);
+    Object::items(Format::Json, &mut out, members, &mut write);
+    out
+}
+
+fn action_of(item: &PresenceItem) -> u32 {
+    match item.action {
         PresenceAction::Enter => presence_action::ENTER,
         PresenceAction::Leave => presence_action::LEAVE,
         PresenceAction::Update => presence_action::UPDATE,
-    };
-    OutgoingPresence {
-        id: &item.id,
-        action,
-        client_id: &item.client_id,
-        connection_id: item.connection.to_string(),
-        timestamp: item.timestamp.timestamp_millis(),
-        content: content_of(&item.payload, format),
     }
 }
 
 mod message_action {
-    pub const CREATE: u32 = 0;
-    pub const META: u32 = 3;
+    pub const CREATE: i64 = 0;
+    pub const META: i64 = 3;
 }
 
 fn attached<'a>(attached: &'a Attached, out: Outgoing<'a>) -> Outgoing<'a> {
@@ -121,33 +115,77 @@ fn attached<'a>(attached: &'a Attached, out: Outgoing<'a>) -> Outgoing<'a> {
     }
 }
 
-fn message_of<'a>(message: &'a Message, connection_id: &str, at: DateTime<Utc>, format: Format) -> OutgoingMessage<'a> {
+fn written(format: Format, write: impl FnOnce(&mut Object<'_>)) -> Bytes {
+    let mut bytes = Vec::with_capacity(USUAL);
+    let mut out = Object::begin(format, &mut bytes);
+    write(&mut out);
+    out.end();
+    bytes.shrink_to_fit(); // it is kept for a while
+    bytes.into()
+}
+
+fn head(
+    out: &mut Object<'_>,
+    action: u32,
+    id: Option<&str>,
+    heard: &Heard,
+    serial: Option<&str>,
+    connection: Option<&str>,
+) {
+    out.number("action", action.into());
+    out.some_text("id", id);
+    out.text("channel", heard.channel());
+    out.some_text("channelSerial", serial);
+    out.some_text("connectionId", connection);
+    out.number("timestamp", heard.told.at.timestamp_millis());
+}
+
+fn write_message(out: &mut Object<'_>, message: &Message, connection: &str, at: DateTime<Utc>) {
     let timestamp = at.timestamp_millis();
-    let serial = message.serial.as_deref();
-    OutgoingMessage {
-        id: Some(&message.id),
-        action: message_action::CREATE,
-        name: message.name.as_deref(),
-        client_id: message.client_id.as_deref(),
-        connection_id: Some(connection_id.to_owned()),
-        timestamp: Some(timestamp),
-        content: content_of(&message.payload, format),
-        serial,
-        version: serial.map(|serial| Version { serial, timestamp }),
+    out.text("id", &message.id);
+    out.number("action", message_action::CREATE);
+    out.some_text("name", message.name.as_deref());
+    out.some_text("clientId", message.client_id.as_deref());
+    out.text("connectionId", connection);
+    out.number("timestamp", timestamp);
+    write_payload(out, &message.payload);
+    if let Some(serial) = &message.serial {
+        out.text("serial", serial);
+        out.object("version", |out| {
+            out.text("serial", serial);
+            out.number("timestamp", timestamp);
+        });
     }
 }
 
+fn write_presence(out: &mut Object<'_>, item: &PresenceItem, action: u32) {
+    out.text("id", &item.id);
+    out.number("action", action.into());
+    out.text("clientId", &item.client_id);
+    out.text("connectionId", &item.connection.to_string());
+    out.number("timestamp", item.timestamp.timestamp_millis());
+    write_payload(out, &item.payload);
+}
+
 /// JSON has no bytes: there they are base64, and the encoding says so.
-fn content_of(payload: &Payload, format: Format) -> Content<'_> {
+fn write_payload(out: &mut Object<'_>, payload: &Payload) {
+    let format = out.format;
     let mut encoding = payload.encoding.as_deref().map(Cow::Borrowed);
-    let data = payload.data.as_ref().map(|data| match data {
-        Data::Text(text) => OutgoingData::Text(Cow::Borrowed(text)),
-        Data::Json(value) => OutgoingData::Json(value),
-        Data::Binary(bytes) if format == Format::MessagePack => OutgoingData::Binary(bytes),
-        Data::Binary(bytes) => {
-            encoding = Some(encoding.take().map_or("base64".into(), |so_far| format!("{so_far}/base64").into()));
-            OutgoingData::Text(STANDARD.encode(bytes).into())
+    match &payload.data {
+        None => {}
+        Some(Data::Text(text)) => out.text("data", text),
+        Some(Data::Raw(raw)) => out.raw("data", &transcode::in_format(raw, format)),
+        Some(Data::Binary(bytes)) if format == Format::MessagePack => out.binary("data", bytes),
+        Some(Data::Binary(bytes)) => {
+            out.text("data", &STANDARD.encode(bytes));
+            encoding = Some(encoding.map_or("base64".into(), |so_far| format!("{so_far}/base64").into()));
         }
-    });
-    Content { data, encoding, extras: payload.extras.as_ref() }
+    }
+    out.some_text("encoding", encoding.as_deref());
+    let extras = payload.extras.as_ref().map(|raw| transcode::in_format(raw, format));
+    match (extras, &payload.claim) {
+        (extras, Some(claim)) => out.raw("extras", &transcode::with_claim(extras, claim, format)),
+        (Some(extras), None) => out.raw("extras", &extras),
+        (None, None) => {}
+    }
 }

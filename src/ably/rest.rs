@@ -5,7 +5,7 @@ use actix_web::http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE
 use actix_web::web::ThinData;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Ably;
 use super::auth::{self, Credential, Denied, Presented};
@@ -26,6 +26,15 @@ pub fn answer<T: Serialize>(req: &HttpRequest, status: StatusCode, outcome: Resu
     }
 }
 
+/// An answer for browsers (section 1.5).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a, T> {
+    status_code: u16,
+    headers: Value,
+    response: &'a T,
+}
+
 /// The body alone is looked at by some clients, the headers by others.
 fn render(req: &HttpRequest, status: StatusCode, body: &impl Serialize, error: Option<&ErrorInfo>) -> HttpResponse {
     let (format, envelope) = (format_of(req), query(req, "envelope").as_deref() == Some("json"));
@@ -40,7 +49,7 @@ fn render(req: &HttpRequest, status: StatusCode, body: &impl Serialize, error: O
         }
     }
     if envelope {
-        let envelope = json!({ "statusCode": status.as_u16(), "headers": {}, "response": body });
+        let envelope = Envelope { status_code: status.as_u16(), headers: json!({}), response: body };
         return response.insert_header((CONTENT_TYPE, "application/json")).body(Format::Json.encode(&envelope));
     }
     let kind = if format == Format::Json { "application/json" } else { MESSAGE_PACK };

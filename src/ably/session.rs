@@ -11,6 +11,7 @@ use super::attach::Admissions;
 use super::auth::{self, Credential, Denied, Presented};
 use super::capability::Ops;
 use super::codec::Format;
+use super::content::{WireData, WireExtras};
 use super::error::ErrorInfo;
 use super::frame::presence_action::{ENTER, LEAVE, UPDATE};
 use super::frame::{ConnectionDetails, Incoming, IncomingMessage, IncomingPresence, Outgoing, Published, action};
@@ -223,7 +224,8 @@ fn messages(messages: Vec<IncomingMessage>) -> Result<Vec<NewMessage>, Refusal> 
             return Err(Refusal::Malformed("messages can be created; nothing else is served here yet".into()));
         }
         let IncomingMessage { client_id, name, data, encoding, extras, .. } = message;
-        Ok(NewMessage { client_id, name, payload: Payload { data: data.map(|data| data.0), encoding, extras } })
+        let is_ephemeral = extras.as_ref().is_some_and(|extras| extras.is_ephemeral);
+        Ok(NewMessage { client_id, name, payload: payload(data, encoding, extras), is_ephemeral })
     };
     messages.into_iter().map(message).collect()
 }
@@ -237,10 +239,14 @@ fn presence(items: Vec<IncomingPresence>) -> Result<Vec<NewPresence>, Refusal> {
             _ => return Err(Refusal::Malformed("a client enters (2), leaves (3) or updates (4)".into())),
         };
         let IncomingPresence { id, client_id, data, encoding, extras, .. } = item;
-        let payload = Payload { data: data.map(|data| data.0), encoding, extras };
-        Ok(NewPresence { id, client_id, action, payload })
+        Ok(NewPresence { id, client_id, action, payload: payload(data, encoding, extras) })
     };
     items.into_iter().map(item).collect()
+}
+
+fn payload(data: Option<WireData>, encoding: Option<String>, extras: Option<WireExtras>) -> Payload {
+    let (data, extras) = (data.map(|data| data.0), extras.map(|extras| extras.raw));
+    Payload { data, encoding: encoding.map(String::into_boxed_str), extras, claim: None }
 }
 
 fn millis(span: Duration) -> u64 {

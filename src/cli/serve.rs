@@ -243,6 +243,8 @@ fn limits(args: &LiveArgs) -> Limits {
         output_memory: args.max_output_memory,
         rooms_per_connection: args.max_rooms_per_connection,
         members_per_room: args.max_members,
+        presence_memory: args.max_presence_memory,
+        replay_memory: args.max_replay_memory,
         message_size: args.max_message_size,
         rate_per_connection: args.connection_rate,
         rate_per_room: args.room_rate,

@@ -5,12 +5,11 @@ mod say;
 mod state;
 mod tell;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::connection::{Connection, ConnectionId};
@@ -20,6 +19,7 @@ use super::hub::{Hub, takes};
 use super::occupancy::{To, Updates};
 use super::order::Order;
 use super::outbox::{Outbox, Tell};
+use super::payload::Payload;
 use super::presence::Members;
 use super::replay::Replay;
 use super::serial::Serial;
@@ -111,10 +111,10 @@ impl Channel {
         let state = State {
             attachments: HashMap::new(),
             away: HashMap::new(),
-            members: Members::default(),
+            members: Members::new(Arc::clone(&hub.present)),
             evicted: HashMap::new(),
             counts: Occupancy::default(),
-            replay: Replay::new(beginning, Arc::clone(&hub.kept)),
+            replay: Replay::new(beginning, Arc::clone(&hub.replayed)),
             latest: beginning,
             messages: Share::new(rate, members),
             entries: Share::new(rate, members.saturating_mul(2).max(ENTRY_BURST)),
@@ -148,7 +148,7 @@ impl Channel {
     }
 
     /// Who is present.
-    pub fn members(&self) -> Vec<PresenceItem> {
+    pub fn members(&self) -> Vec<Arc<PresenceItem>> {
         self.lock().members.iter().cloned().collect()
     }
 

@@ -322,7 +322,7 @@ impl Hub {
         let channels = self.doors.channels((resource, room));
         let connections: HashMap<ConnectionId, Who> =
             channels.iter().flat_map(|channel| channel.connections(room)).collect();
-        let member = |item: PresenceItem| (item.connection, item.client_id);
+        let member = |item: Arc<PresenceItem>| (item.connection, Arc::clone(&item.client_id));
         let members: HashSet<_> = channels.iter().flat_map(|channel| channel.members()).map(member).collect();
         Inside {
             connections: u32::try_from(connections.len()).unwrap_or(u32::MAX),

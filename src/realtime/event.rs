@@ -1,60 +1,22 @@
 //! What clients are told of a room.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
 
 use super::Modes;
 use super::connection::ConnectionId;
+use super::memory::Kept;
+use super::payload::{ALLOCATION, Payload};
 use crate::domain::door::Refused;
 use crate::domain::occupancy::Occupancy;
 
-/// What a client says or keeps with its presence; passed on as it came.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Data {
-    Text(String),
-    Binary(Vec<u8>),
-    Json(Value),
-}
-
-/// Data, how it is to be decoded, and what goes with it.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Payload {
-    pub data: Option<Data>,
-    pub encoding: Option<String>,
-    pub extras: Option<Map<String, Value>>,
-}
-
-impl Payload {
-    /// Bytes, about as they go out.
-    pub fn size(&self) -> usize {
-        let data = self.data.as_ref().map_or(0, |data| match data {
-            Data::Text(text) => text.len(),
-            Data::Binary(bytes) => bytes.len(),
-            Data::Json(value) => size_of(value),
-        });
-        let extras =
-            self.extras.as_ref().map_or(0, |extras| extras.iter().map(|(k, v)| k.len() + size_of(v) + 4).sum());
-        data + extras + self.encoding.as_ref().map_or(0, String::len)
-    }
-}
-
-fn size_of(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() + 2,
-        Value::Array(items) => items.iter().map(size_of).sum::<usize>() + VALUE,
-        Value::Object(members) => members.iter().map(|(k, v)| k.len() + size_of(v)).sum::<usize>() + VALUE,
-        _ => VALUE,
-    }
-}
-
-/// What a value takes in memory at least.
-const VALUE: usize = 32;
 /// What surrounds what a client said.
 const FRAME: usize = 200;
+/// The longest id of an item, about.
+const ID: usize = 40;
 
 /// A published message.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,21 +31,25 @@ pub struct Message {
 
 impl Message {
     fn size(&self) -> usize {
-        let text = |text: Option<usize>| text.unwrap_or(0);
-        let names = text(self.client_id.as_ref().map(|id| id.len())) + text(self.name.as_ref().map(String::len));
-        self.payload.size() + names + FRAME
+        let names = [self.client_id.as_deref(), self.name.as_deref()];
+        self.payload.size() + names.into_iter().flatten().map(str::len).sum::<usize>() + FRAME
+    }
+
+    fn memory(&self) -> usize {
+        let texts = [Some(&*self.id), self.client_id.as_deref(), self.name.as_deref(), self.serial.as_deref()];
+        let texts: usize = texts.into_iter().flatten().map(|text| text.len() + ALLOCATION).sum();
+        size_of::<Self>() + texts + self.payload.memory()
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PresenceAction {
-    Present,
     Enter,
     Leave,
     Update,
 }
 
-/// A member, or what it did.
+/// What a member did last: that it entered, say. Members, and what is told of them, share it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PresenceItem {
     pub id: String,
@@ -97,7 +63,23 @@ pub struct PresenceItem {
 impl PresenceItem {
     /// Bytes, about as it goes out.
     pub fn size(&self) -> usize {
-        self.payload.size() + self.client_id.len() + FRAME
+        Self::size_with(&self.payload, &self.client_id)
+    }
+
+    /// The same before there is one.
+    pub fn size_with(payload: &Payload, client_id: &str) -> usize {
+        payload.size() + client_id.len() + FRAME
+    }
+
+    /// Bytes that it takes in memory.
+    pub fn memory(&self) -> usize {
+        Self::memory_with(&self.payload, &self.client_id)
+    }
+
+    /// The same before there is one.
+    pub fn memory_with(payload: &Payload, client_id: &str) -> usize {
+        let texts = ID + client_id.len() + 2 * ALLOCATION;
+        size_of::<Self>() + ALLOCATION + texts + payload.memory()
     }
 }
 
@@ -133,13 +115,13 @@ pub enum Event {
         from: Option<ConnectionId>,
         id: String,
         serial: String,
-        items: Vec<PresenceItem>,
+        items: Vec<Arc<PresenceItem>>,
     },
     /// A page of who is there.
     Sync {
         /// `<id of the snapshot>:<where it goes on>`.
         cursor: String,
-        items: Vec<PresenceItem>,
+        items: Vec<Arc<PresenceItem>>,
     },
     Occupancy {
         id: String,
@@ -153,6 +135,15 @@ pub struct Told {
     pub at: DateTime<Utc>,
     pub event: Event,
     forms: [OnceLock<Bytes>; 2 * Told::FORMS],
+    counted: Mutex<Counted>,
+}
+
+/// What of an event is counted, and where, while a room keeps it.
+#[derive(Default)]
+struct Counted {
+    /// Bytes of its forms, and of the event itself once it is kept.
+    bytes: usize,
+    by: Option<Arc<Kept>>,
 }
 
 /// What one client is told, by the name that it knows the channel by.
@@ -174,7 +165,14 @@ impl Heard {
         // All who know the channel by another name know it by the same: the id of its room.
         let place = if self.alias.is_some() { form + Told::FORMS } else { form };
         match self.told.forms.get(place) {
-            Some(rendered) => rendered.get_or_init(|| render(self)).clone(),
+            Some(rendered) => {
+                let render = || {
+                    let rendered = render(self);
+                    self.told.count_form(rendered.len());
+                    rendered
+                };
+                rendered.get_or_init(render).clone()
+            }
             None => render(self),
         }
     }
@@ -186,18 +184,66 @@ impl Told {
 
     /// Something that happened in a channel.
     pub fn new(channel: Arc<str>, at: DateTime<Utc>, event: Event) -> Self {
-        Self { channel, at, event, forms: Default::default() }
+        Self { channel, at, event, forms: Default::default(), counted: Mutex::default() }
     }
 
     /// Bytes, about as it goes out.
     pub fn size(&self) -> usize {
-        let of_items = |items: &[PresenceItem]| items.iter().map(PresenceItem::size).sum::<usize>();
         FRAME
             + match &self.event {
                 Event::Attached(_) | Event::Ejected(_) | Event::Occupancy { .. } => 0,
                 Event::Messages { messages, .. } => messages.iter().map(Message::size).sum(),
-                Event::Presence { items, .. } | Event::Sync { items, .. } => of_items(items),
+                Event::Presence { items, .. } | Event::Sync { items, .. } => items.iter().map(|item| item.size()).sum(),
             }
+    }
+
+    /// Counts what it takes in memory as kept by a room, its forms as they are rendered.
+    pub fn count(&self, by: &Arc<Kept>) {
+        let mut counted = self.counted();
+        if counted.by.is_none() {
+            counted.bytes += self.memory();
+            by.add(counted.bytes);
+            counted.by = Some(Arc::clone(by));
+        }
+    }
+
+    /// The room does not keep it any more; those who are still to be told may.
+    pub fn count_no_more(&self) {
+        let mut counted = self.counted();
+        if let Some(by) = counted.by.take() {
+            by.sub(counted.bytes);
+            counted.bytes = 0;
+        }
+    }
+
+    fn count_form(&self, bytes: usize) {
+        let mut counted = self.counted();
+        counted.bytes += bytes + ALLOCATION;
+        if let Some(by) = &counted.by {
+            by.add(bytes + ALLOCATION);
+        }
+    }
+
+    fn memory(&self) -> usize {
+        let of_texts = |texts: [&str; 2]| texts.map(|text| text.len() + ALLOCATION).iter().sum::<usize>();
+        let of_items = |items: &[Arc<PresenceItem>]| {
+            let each = items.iter().map(|item| item.memory() + size_of::<Arc<PresenceItem>>());
+            each.sum::<usize>() + ALLOCATION
+        };
+        let of_event = match &self.event {
+            Event::Attached(_) | Event::Ejected(_) | Event::Occupancy { .. } => 0,
+            Event::Messages { id, serial, messages, .. } => {
+                let messages = messages.iter().map(Message::memory).sum::<usize>() + ALLOCATION;
+                of_texts([id, serial.as_deref().unwrap_or("")]) + messages
+            }
+            Event::Presence { id, serial, items, .. } => of_texts([id, serial]) + of_items(items),
+            Event::Sync { cursor, items } => of_texts([cursor, ""]) + of_items(items),
+        };
+        size_of::<Self>() + ALLOCATION + of_event
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -15,9 +15,9 @@ use super::channel::Channel;
 use super::connection::{Connection, ConnectionId, Identity, NotResumed, Owner, Rate};
 use super::doors::Doors;
 use super::event::PresenceItem;
+use super::memory::Memory;
 use super::order::{Order, Orders};
 use super::outbox::{End, Outbox};
-use super::replay::Kept;
 use super::schedule::Schedule;
 use super::serial::Series;
 use super::session::{Session, grace};
@@ -41,7 +41,8 @@ pub struct Hub {
     output: Budget,
     number: AtomicU64,
     orders: Orders,
-    pub(super) kept: Kept,
+    pub(super) replayed: Arc<Memory>,
+    pub(super) present: Arc<Memory>,
     is_stopping: AtomicBool,
 }
 
@@ -99,7 +100,8 @@ impl Hub {
             output: Budget::new(limits.output_memory),
             number: AtomicU64::new(1),
             orders: Orders::default(),
-            kept: Kept::default(),
+            replayed: Memory::new(limits.replay_memory),
+            present: Memory::new(limits.presence_memory),
             is_stopping: AtomicBool::new(false),
         })
     }
@@ -187,7 +189,7 @@ impl Hub {
     }
 
     /// Who is present in a room.
-    pub fn members(&self, resource: ResourceId, channel: &str) -> Vec<PresenceItem> {
+    pub fn members(&self, resource: ResourceId, channel: &str) -> Vec<Arc<PresenceItem>> {
         self.find(resource, channel).map_or_else(Vec::new, |channel| channel.members())
     }
 

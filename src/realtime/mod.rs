@@ -5,9 +5,11 @@ mod connection;
 mod doors;
 mod event;
 mod hub;
+mod memory;
 mod occupancy;
 mod order;
 mod outbox;
+mod payload;
 mod presence;
 mod replay;
 mod schedule;
@@ -25,10 +27,11 @@ use bitflags::bitflags;
 
 pub use connection::{ConnectionId, Identity, NotResumed, Owner, Rate};
 pub use doors::{Entry, Grant, Inside, Named, Read, Room, Seen, Who};
-pub use event::{Attached, Data, Event, Heard, Message, Payload, PresenceAction, PresenceItem, Told};
+pub use event::{Attached, Event, Heard, Message, PresenceAction, PresenceItem, Told};
 pub use hub::{Full, Hub, Place};
 pub use order::SPARE as SPARE_MILLIS;
 pub use outbox::{Batch, End, Outbox, Tell};
+pub use payload::{Data, Payload, Raw};
 pub use session::{Answer, Attach, Attaching, Known, LONGEST_CLIENT_ID, NewMessage, NewPresence, Refusal, Session};
 
 bitflags! {
@@ -55,6 +58,10 @@ pub struct Limits {
     pub connections_per_client: usize,
     /// Bytes that wait for all clients together.
     pub output_memory: usize,
+    /// Bytes that the members of all rooms take in memory.
+    pub presence_memory: usize,
+    /// Bytes that all rooms keep of what was told lately; beyond them, one that goes on keeps little.
+    pub replay_memory: usize,
     /// Bytes of the messages, or of the presence data, of one frame.
     pub message_size: usize,
     /// Published messages and presence updates a second.

@@ -6,21 +6,28 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::connection::ConnectionId;
-use super::event::{Payload, PresenceAction, PresenceItem};
+use super::event::PresenceItem;
+use super::memory::Memory;
+use super::payload::Payload;
 
 /// A member is a client on a connection: the same client on two is two (ably-chat.md, section 5).
 pub type Who = (ConnectionId, Arc<str>);
 
 /// The members of a room.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Members {
     members: BTreeMap<Who, Member>,
     bytes: usize,
+    memory: usize,
+    of_node: Arc<Memory>,
 }
+
+/// What a member takes besides its item; a third of the places in a tree may be empty.
+const PLACE: usize = size_of::<(Who, Member)>() * 3 / 2;
 
 #[derive(Debug)]
 struct Member {
-    item: PresenceItem,
+    item: Arc<PresenceItem>,
     /// The frame and the place in it that it was last heard in.
     heard: (u64, usize),
     /// Its connection broke off, and has until then to come back.
@@ -28,6 +35,11 @@ struct Member {
 }
 
 impl Members {
+    /// None yet.
+    pub fn new(of_node: Arc<Memory>) -> Self {
+        Self { members: BTreeMap::new(), bytes: 0, memory: 0, of_node }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.members.len()
@@ -37,41 +49,64 @@ impl Members {
         self.members.is_empty()
     }
 
-    /// Bytes of what all of them keep here.
+    /// Bytes of what all of them keep here, about as it goes out.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Bytes of what a member keeps here; `None` if it is not one.
-    pub fn bytes_of(&self, connection: ConnectionId, client_id: &Arc<str>) -> Option<usize> {
-        self.members.get(&(connection, Arc::clone(client_id))).map(|member| member.item.size())
+    /// True if somebody is a member.
+    pub fn has(&self, connection: ConnectionId, client_id: &Arc<str>) -> bool {
+        self.get(connection, client_id).is_some()
+    }
+
+    /// What is kept of a member.
+    pub fn get(&self, connection: ConnectionId, client_id: &Arc<str>) -> Option<&Arc<PresenceItem>> {
+        self.members.get(&(connection, Arc::clone(client_id))).map(|member| &member.item)
+    }
+
+    /// True if the node has memory for items of so many bytes in the place of others.
+    pub fn fit(&self, added: usize, replaced: usize) -> bool {
+        self.of_node.takes(added, replaced)
+    }
+
+    /// Bytes that a member takes in memory.
+    pub fn memory_with(payload: &Payload, client_id: &str) -> usize {
+        PLACE + PresenceItem::memory_with(payload, client_id)
     }
 
     /// True if the member is there just so: it was repeated by a client that came back.
     pub fn is_repeated(&self, connection: ConnectionId, client_id: &Arc<str>, id: &str, payload: &Payload) -> bool {
-        let member = self.members.get(&(connection, Arc::clone(client_id)));
-        member.is_some_and(|member| member.item.id == id && member.item.payload == *payload)
+        self.get(connection, client_id).is_some_and(|item| item.id == id && item.payload == *payload)
     }
 
     /// Puts a member in, or in the place of what it was.
-    pub fn put(&mut self, item: &PresenceItem, heard: (u64, usize)) {
-        let item = PresenceItem { action: PresenceAction::Present, ..item.clone() };
-        self.bytes += item.size();
+    pub fn put(&mut self, item: Arc<PresenceItem>, heard: (u64, usize)) {
         let who = (item.connection, Arc::clone(&item.client_id));
+        let (bytes, memory) = sizes(&item);
+        self.bytes += bytes;
+        self.memory += memory;
+        self.of_node.add(memory);
         if let Some(old) = self.members.insert(who, Member { item, heard, leaves_at: None }) {
-            self.bytes -= old.item.size();
+            self.release(&old.item);
         }
     }
 
     /// Takes a member out, as it last was.
-    pub fn remove(&mut self, connection: ConnectionId, client_id: &Arc<str>) -> Option<PresenceItem> {
+    pub fn remove(&mut self, connection: ConnectionId, client_id: &Arc<str>) -> Option<Arc<PresenceItem>> {
         let member = self.members.remove(&(connection, Arc::clone(client_id)))?;
-        self.bytes -= member.item.size();
+        self.release(&member.item);
         Some(member.item)
     }
 
+    fn release(&mut self, item: &PresenceItem) {
+        let (bytes, memory) = sizes(item);
+        self.bytes -= bytes;
+        self.memory -= memory;
+        self.of_node.sub(memory);
+    }
+
     /// Takes out all members of a connection.
-    pub fn remove_all(&mut self, connection: ConnectionId) -> Vec<PresenceItem> {
+    pub fn remove_all(&mut self, connection: ConnectionId) -> Vec<Arc<PresenceItem>> {
         let clients: Vec<Arc<str>> = self.of(connection).map(|(client, _)| Arc::clone(client)).collect();
         clients.iter().filter_map(|client| self.remove(connection, client)).collect()
     }
@@ -84,7 +119,7 @@ impl Members {
         let take = |((connection, client), (serial, index)): (Who, (u64, usize))| {
             let item = self.remove(connection, &client)?;
             let id = format!("{connection}:{serial}:{}", index + 1);
-            Some((item.id.clone(), PresenceItem { id, ..item }))
+            Some((item.id.clone(), PresenceItem { id, ..PresenceItem::clone(&item) }))
         };
         found.into_iter().filter_map(take).collect()
     }
@@ -100,7 +135,7 @@ impl Members {
     }
 
     /// Everyone.
-    pub fn iter(&self) -> impl Iterator<Item = &PresenceItem> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<PresenceItem>> {
         self.members.values().map(|member| &member.item)
     }
 
@@ -120,7 +155,7 @@ impl Members {
     }
 
     /// Takes out those whose time is over.
-    pub fn remove_due(&mut self, now: Instant) -> Vec<PresenceItem> {
+    pub fn remove_due(&mut self, now: Instant) -> Vec<Arc<PresenceItem>> {
         let is_due = |member: &Member| member.leaves_at.is_some_and(|at| at <= now);
         let due: Vec<Who> = self.members.iter().filter(|(_, m)| is_due(m)).map(|(who, _)| who.clone()).collect();
         due.iter().filter_map(|(connection, client)| self.remove(*connection, client)).collect()
@@ -136,4 +171,15 @@ impl Members {
         let of = self.members.range_mut(from..).take_while(move |((c, _), _)| *c == connection);
         of.map(|((_, client), m)| (client, m))
     }
+}
+
+impl Drop for Members {
+    fn drop(&mut self) {
+        self.of_node.sub(self.memory);
+    }
+}
+
+/// Bytes of an item, about as it goes out, and of its member in memory.
+fn sizes(item: &PresenceItem) -> (usize, usize) {
+    (item.size(), Members::memory_with(&item.payload, &item.client_id))
 }

@@ -2,26 +2,22 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::event::Told;
+use super::memory::{Kept, Memory};
 use super::serial::Serial;
 
 /// How long, how many and how much of a room is kept (ably-chat.md, section 3.9).
 const KEPT_FOR: Duration = Duration::from_secs(120);
 const MOST: usize = 4_000;
 const MOST_BYTES: usize = 3 * 1024 * 1024;
-/// An event is kept as it is, and rendered in both formats.
-const COPIES: usize = 3;
-/// What all rooms of a node keep together; beyond it a busy one keeps little.
-const NODE_BYTES: usize = 256 * 1024 * 1024;
+/// The same where all rooms of the node keep more than they may.
 const LITTLE: usize = 64 * 1024;
-
-/// Bytes that all rooms keep.
-pub type Kept = Arc<AtomicUsize>;
+/// What an event takes among the others; half of the places may be empty.
+const PLACE: usize = 2 * size_of::<Past>();
 
 /// The last events of a room, each with its place in the room's order.
 #[derive(Debug)]
@@ -30,8 +26,7 @@ pub struct Replay {
     floor: Serial,
     head: Serial,
     events: VecDeque<Past>,
-    bytes: usize,
-    of_node: Kept,
+    kept: Arc<Kept>,
 }
 
 #[derive(Debug)]
@@ -39,13 +34,12 @@ struct Past {
     serial: Serial,
     at: Instant,
     told: Arc<Told>,
-    size: usize,
 }
 
 impl Replay {
     /// A room's memory, which begins at `first`.
-    pub fn new(first: Serial, of_node: Kept) -> Self {
-        Self { floor: first, head: first, events: VecDeque::new(), bytes: 0, of_node }
+    pub fn new(first: Serial, of_node: Arc<Memory>) -> Self {
+        Self { floor: first, head: first, events: VecDeque::new(), kept: Arc::new(Kept::new(of_node)) }
     }
 
     /// The place of the last event.
@@ -55,13 +49,12 @@ impl Replay {
 
     /// Keeps an event, which comes after all others, and lets go of what is too old or too much.
     pub fn push(&mut self, serial: Serial, at: Instant, told: Arc<Told>) {
-        let size = COPIES * told.size();
         self.head = serial;
-        self.bytes += size;
-        let of_node = self.of_node.fetch_add(size, Ordering::Relaxed) + size;
-        self.events.push_back(Past { serial, at, told, size });
-        let most_bytes = if of_node > NODE_BYTES { LITTLE } else { MOST_BYTES };
-        while self.events.len() > MOST || self.bytes > most_bytes {
+        told.count(&self.kept);
+        self.kept.add(PLACE);
+        self.events.push_back(Past { serial, at, told });
+        let most_bytes = if self.kept.of_node().is_over() { LITTLE } else { MOST_BYTES };
+        while self.events.len() > MOST || (self.kept.here() > most_bytes && !self.events.is_empty()) {
             self.drop_oldest();
         }
         self.trim(at);
@@ -92,8 +85,8 @@ impl Replay {
     fn drop_oldest(&mut self) {
         if let Some(kept) = self.events.pop_front() {
             self.floor = kept.serial;
-            self.bytes -= kept.size;
-            self.of_node.fetch_sub(kept.size, Ordering::Relaxed);
+            kept.told.count_no_more();
+            self.kept.sub(PLACE);
         }
         if self.events.is_empty() {
             self.events = VecDeque::new(); // its memory, too
@@ -103,19 +96,27 @@ impl Replay {
 
 impl Drop for Replay {
     fn drop(&mut self) {
-        self.of_node.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.forget(); // those who are still to be told hold events
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use chrono::DateTime;
 
-    use super::super::event::{Data, Event, Message, Payload};
+    use super::super::event::{Event, Heard, Message};
+    use super::super::payload::{Data, Payload};
     use super::*;
 
+    const NODE: usize = 1 << 28;
+
+    fn memory() -> Arc<Memory> {
+        Memory::new(NODE)
+    }
+
     fn told(text: &str) -> Arc<Told> {
-        let payload = Payload { data: Some(Data::Text(text.to_owned())), ..Payload::default() };
+        let payload = Payload { data: Some(Data::Text(text.into())), ..Payload::default() };
         let message = Message { id: String::new(), client_id: None, name: None, payload, serial: None };
         let event = Event::Messages { from: 1.into(), id: String::new(), serial: None, messages: vec![message] };
         Arc::new(Told::new("room".into(), DateTime::UNIX_EPOCH, event))
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn what_came_after_a_serial_is_told_in_order() {
         let first = Serial::first(1);
-        let mut replay = Replay::new(first, Kept::default());
+        let mut replay = Replay::new(first, memory());
         let now = Instant::now();
         let (second, third) = (first.next(2), first.next(3));
         replay.push(second, now, told("a"));
@@ -138,7 +139,7 @@ mod tests {
     #[test]
     fn what_is_older_than_two_minutes_is_not_promised() {
         let first = Serial::first(1);
-        let mut replay = Replay::new(first, Kept::default());
+        let mut replay = Replay::new(first, memory());
         let now = Instant::now();
         replay.push(first.next(2), now, told("a"));
         replay.trim(now + KEPT_FOR + Duration::from_millis(1));
@@ -150,28 +151,45 @@ mod tests {
     #[test]
     fn a_busy_room_keeps_as_much_as_it_may() {
         let first = Serial::first(1);
-        let mut replay = Replay::new(first, Kept::default());
+        let mut replay = Replay::new(first, memory());
         let text = "x".repeat(60_000);
-        for n in 2..40 {
+        for n in 2..80 {
             replay.push(replay.head().next(n), Instant::now(), told(&text));
         }
 
-        assert!(replay.bytes <= MOST_BYTES);
+        assert!((MOST_BYTES / 2..=MOST_BYTES).contains(&replay.kept.here()));
         assert!(replay.since(first).is_none());
     }
 
     #[test]
     fn on_a_node_that_keeps_much_a_room_keeps_little() {
-        let of_node = Kept::default();
-        of_node.store(NODE_BYTES, Ordering::Relaxed);
+        let of_node = memory();
+        of_node.add(NODE);
         let first = Serial::first(1);
         let mut replay = Replay::new(first, Arc::clone(&of_node));
         for n in 2..40 {
             replay.push(replay.head().next(n), Instant::now(), told(&"x".repeat(6_000)));
         }
 
-        assert!(replay.bytes <= LITTLE);
+        assert!(replay.kept.here() <= LITTLE);
         drop(replay);
-        assert_eq!(of_node.load(Ordering::Relaxed), NODE_BYTES);
+        assert_eq!(of_node.kept(), NODE);
+    }
+
+    #[test]
+    fn what_is_rendered_is_counted_for_as_long_as_it_is_kept() {
+        let of_node = memory();
+        let first = Serial::first(1);
+        let mut replay = Replay::new(first, Arc::clone(&of_node));
+        let heard = Heard { told: told("a"), alias: None };
+        replay.push(first.next(2), Instant::now(), Arc::clone(&heard.told));
+        let before = of_node.kept();
+        heard.form(0, |_| Bytes::from(vec![0; 10_000]));
+        assert!((10_000..11_000).contains(&(of_node.kept() - before)));
+
+        replay.forget();
+        assert_eq!(of_node.kept(), 0);
+        heard.form(1, |_| Bytes::from(vec![0; 10_000]));
+        assert_eq!(of_node.kept(), 0, "it is not the room's any more");
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::connection::{Connection, ConnectionId, Identity};
 use super::doors::{Entry, Grant, Who};
-use super::event::{Payload, PresenceAction};
+use super::event::PresenceAction;
 use super::hub::{Hub, Place};
 use super::outbox::Outbox;
+use super::payload::Payload;
 use super::{Limits, Modes};
 use crate::domain::room_id::RoomId;
 
@@ -77,6 +77,8 @@ pub struct NewMessage {
     pub client_id: Option<String>,
     pub name: Option<String>,
     pub payload: Payload,
+    /// It is told to those who are here now, and to nobody who comes back.
+    pub is_ephemeral: bool,
 }
 
 /// A change of presence as its client sends it.
@@ -104,7 +106,7 @@ pub enum Refusal {
     TooManyRooms(usize),
     #[error("at most {0} members a room")]
     TooManyMembers(usize),
-    #[error("the presence data of this room's members is more than it holds together")]
+    #[error("the presence data of the members of this room, or of all rooms, is more than is kept together")]
     TooMuchPresenceData,
     #[error("a client id is needed to be present: connect with one, or name one")]
     NoClientId,
@@ -242,9 +244,7 @@ impl Session {
             if messages.iter().any(|m| m.name.as_ref().is_some_and(|name| name.starts_with(RESERVED))) {
                 return Err(Refusal::Malformed("names that begin with [meta] are the service's own".into()));
             }
-            for message in &mut messages {
-                stamp_claim(&mut message.payload, claim);
-            }
+            stamp_claim(messages.iter_mut().map(|message| &mut message.payload), claim);
             let client_ids = messages.iter().map(|m| self.speaker(m.client_id.as_deref()));
             let client_ids = client_ids.collect::<Result<Vec<_>, _>>()?;
             self.check_rate(messages.len())?;
@@ -258,9 +258,7 @@ impl Session {
         self.connection.once(serial, || {
             let size = |item: &NewPresence| item.payload.size() + item.client_id.as_ref().map_or(0, String::len);
             check_size(items.iter().map(size).sum(), &self.hub.limits)?;
-            for item in &mut items {
-                stamp_claim(&mut item.payload, claim);
-            }
+            stamp_claim(items.iter_mut().map(|item| &mut item.payload), claim);
             let speaker = |item: &NewPresence| self.speaker(item.client_id.as_deref())?.ok_or(Refusal::NoClientId);
             let client_ids = items.iter().map(speaker).collect::<Result<Vec<_>, _>>()?;
             let channel = self.channel(channel)?;
@@ -351,12 +349,7 @@ fn check_size(size: usize, limits: &Limits) -> Result<(), Refusal> {
 
 /// What a token says of its user in a room goes with all that the user says there, and only that
 /// (ably-chat.md, section 4.9).
-fn stamp_claim(payload: &mut Payload, claim: Option<&str>) {
-    const CLAIM: &str = "userClaim";
-    if let Some(extras) = &mut payload.extras {
-        extras.remove(CLAIM);
-    }
-    if let Some(claim) = claim {
-        payload.extras.get_or_insert_with(Map::new).insert(CLAIM.to_owned(), Value::String(claim.to_owned()));
-    }
+fn stamp_claim<'a>(payloads: impl Iterator<Item = &'a mut Payload>, claim: Option<&str>) {
+    let claim: Option<Arc<str>> = claim.map(Arc::from);
+    payloads.for_each(|payload| payload.claim.clone_from(&claim));
 }

@@ -3,6 +3,7 @@
 mod client;
 mod doors;
 mod order;
+mod presence;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -42,6 +43,8 @@ fn limits() -> Limits {
         output_memory: 1 << 30,
         rooms_per_connection: 2,
         members_per_room: 3,
+        presence_memory: 1 << 20,
+        replay_memory: 1 << 28,
         message_size: 1_000,
         rate_per_connection: often,
         rate_per_room: often,
@@ -427,7 +430,8 @@ fn a_node_holds_no_more_clients_than_it_may() {
 fn what_the_service_says_itself_nobody_else_says() {
     let hub = hub();
     let (ann, _bob) = two(&hub);
-    let message = NewMessage { client_id: None, name: Some("[meta]occupancy".into()), payload: Payload::default() };
+    let payload = Payload::default();
+    let message = NewMessage { client_id: None, name: Some("[meta]occupancy".into()), payload, is_ephemeral: false };
 
     let answer = ann.session.as_ref().expect("a session").publish(0, "one", vec![message], None);
     assert!(matches!(answer, Err(Refusal::Malformed(_))));

@@ -15,21 +15,22 @@ impl Channel {
         state.check(connection, Modes::PUBLISH, "publish")?;
         state.check_rate(hub, connection, messages.len())?;
         let id = format!("{connection}:{frame}");
-        let messages = messages.into_iter().enumerate().map(|(index, (new, client_id))| {
+        let message = |index, (new, client_id): (NewMessage, Option<Arc<str>>)| {
             let id = format!("{id}:{index}");
             Message { id, client_id, name: new.name, payload: new.payload, serial: None }
-        });
+        };
+        let messages = messages.into_iter().enumerate();
         // What is ephemeral has no place in the room's order, and is not told to who comes back.
-        let (lasting, ephemeral): (Vec<_>, Vec<_>) = messages.enumerate().partition(|(_, m)| !is_ephemeral(m));
+        let (lasting, ephemeral): (Vec<_>, Vec<_>) = messages.partition(|(_, (new, _))| !new.is_ephemeral);
         let mut serials = vec![None; lasting.len() + ephemeral.len()];
         let event = |serial, messages| Event::Messages { from: connection, id: id.clone(), serial, messages };
         if !lasting.is_empty() {
             let serial = self.next_serial(&mut state, hub);
             let text = hub.series.text(serial);
-            let with_serial = |(place, (index, message)): (usize, (usize, Message))| {
+            let with_serial = |(place, (index, new))| {
                 let serial = format!("{text}:{place:03}");
                 serials[index] = Some(serial.clone());
-                Message { serial: Some(serial), ..message }
+                Message { serial: Some(serial), ..message(index, new) }
             };
             let messages = lasting.into_iter().enumerate().map(with_serial).collect();
             let told = self.told(serial.instant(), event(Some(text.clone()), messages));
@@ -37,7 +38,7 @@ impl Channel {
             state.tell(&told);
         }
         if !ephemeral.is_empty() {
-            let messages = ephemeral.into_iter().map(|(_, message)| message).collect();
+            let messages = ephemeral.into_iter().map(|(index, new)| message(index, new)).collect();
             let at = self.now(&mut state, hub);
             state.tell(&self.told(at, event(None, messages)));
         }
@@ -59,8 +60,9 @@ impl Channel {
         let taken_over = state.check_members(hub, connection, &items)?;
         // To leave is free, and so is what the SDK does by itself: to enter, and to repeat that.
         let is_update = |(new, client): &&(NewPresence, Arc<str>)| {
-            let is_member = state.members.bytes_of(connection, client).is_some();
-            is_member && new.action != PresenceAction::Leave && !state.is_repeated(connection, new, client)
+            state.members.has(connection, client)
+                && new.action != PresenceAction::Leave
+                && !state.is_repeated(connection, new, client)
         };
         let updates = items.iter().filter(is_update).count();
         if !takes(rate, updates) {
@@ -83,12 +85,12 @@ impl Channel {
                 let mut item = item(payload);
                 let Some(was) = state.members.remove(connection, &item.client_id) else { continue };
                 if item.payload.data.is_none() {
-                    item.payload = was.payload;
+                    item.payload = was.payload.clone();
                 }
-                done.push(item);
+                done.push(Arc::new(item));
             } else if !is_repeated {
-                let item = item(payload);
-                state.members.put(&item, (frame, index));
+                let item = Arc::new(item(payload));
+                state.members.put(Arc::clone(&item), (frame, index));
                 done.push(item);
             }
         }
@@ -119,14 +121,9 @@ impl Channel {
             let serial = self.next_serial(&mut state, hub);
             let item = PresenceItem { action: PresenceAction::Leave, timestamp: serial.instant(), ..item };
             let id = hub.next_id();
-            self.tell_presence(&mut state, hub, serial, None, id, vec![item]);
+            self.tell_presence(&mut state, hub, serial, None, id, vec![Arc::new(item)]);
         }
         self.changed(&mut state, hub, Instant::now());
         count
     }
-}
-
-fn is_ephemeral(message: &Message) -> bool {
-    let extras = message.payload.extras.as_ref();
-    extras.and_then(|extras| extras.get("ephemeral")) == Some(&Value::Bool(true))
 }

@@ -75,7 +75,7 @@ impl State {
         connection: ConnectionId,
         clients: impl IntoIterator<Item = &'a Arc<str>>,
     ) -> Vec<&'a Arc<str>> {
-        clients.into_iter().filter(|client| self.members.bytes_of(connection, client).is_none()).collect()
+        clients.into_iter().filter(|client| !self.members.has(connection, client)).collect()
     }
 
     /// True if an item has to be told to nobody: a client that came back repeats its members, to be sure (section 3.9).
@@ -96,7 +96,6 @@ impl State {
         items: &[(NewPresence, Arc<str>)],
     ) -> Result<Vec<(ConnectionId, Arc<str>)>, Refusal> {
         let stays = |(new, _): &&(NewPresence, Arc<str>)| new.action != PresenceAction::Leave;
-        let kept = |client: &Arc<str>| self.members.bytes_of(connection, client);
         let joining = self.entering(connection, items.iter().filter(stays).map(|(_, client)| client));
         let max = hub.limits.members_per_room;
         let excess = (self.members.len() + joining.len()).saturating_sub(max);
@@ -107,9 +106,16 @@ impl State {
         if !joining.is_empty() && taken_over.len() < excess {
             return Err(Refusal::TooManyMembers(max));
         }
-        let added: usize = items.iter().filter(stays).map(|(new, client)| new.payload.size() + client.len()).sum();
-        let replaced: usize = items.iter().filter(stays).filter_map(|(_, client)| kept(client)).sum();
-        if added > replaced && self.members.bytes() + added - replaced > PRESENCE_BYTES {
+        // Of a client that a frame names twice, its last item is kept.
+        let last: BTreeMap<_, _> = items.iter().filter(stays).map(|(new, client)| (client, &new.payload)).collect();
+        let sum = |of: &dyn Fn(&Arc<str>, &Payload) -> usize| last.iter().map(|(client, new)| of(client, new)).sum();
+        let was = |client: &Arc<str>| self.members.get(connection, client);
+        let added: usize = sum(&|client, new| PresenceItem::size_with(new, client));
+        let replaced: usize = sum(&|client, _| was(client).map_or(0, |item| item.size()));
+        let fits = added <= replaced || self.members.bytes() + added - replaced <= PRESENCE_BYTES;
+        let added: usize = sum(&|client, new| Members::memory_with(new, client));
+        let replaced: usize = sum(&|client, _| was(client).map_or(0, |was| Members::memory_with(&was.payload, client)));
+        if !fits || !self.members.fit(added, replaced) {
             return Err(Refusal::TooMuchPresenceData);
         }
         Ok(taken_over)

@@ -30,7 +30,7 @@ impl Channel {
         let at = self.now(state, hub);
         let Some(attachment) = state.attachments.get(&connection).filter(|a| a.sees_members()) else { return 0 };
 
-        let members: Vec<PresenceItem> = state.members.iter().cloned().collect();
+        let members: Vec<Arc<PresenceItem>> = state.members.iter().cloned().collect();
         let (snapshot, pages) = (hub.next_number(), members.len().div_ceil(PAGE));
         for (page, items) in members.chunks(PAGE).enumerate() {
             let is_last = page + 1 == pages;
@@ -42,18 +42,16 @@ impl Channel {
     }
 
     /// Tells that members are gone without their own doing.
-    pub(super) fn tell_left(&self, state: &mut State, hub: &Hub, left: Vec<PresenceItem>) {
+    pub(super) fn tell_left(&self, state: &mut State, hub: &Hub, left: Vec<Arc<PresenceItem>>) {
         if left.is_empty() {
             return;
         }
         // Not an id of the connection: such a leave goes by its time (ably-chat.md, section 5, newness).
         let id = hub.next_id();
         let serial = self.next_serial(state, hub);
-        let items = left.into_iter().enumerate().map(|(index, item)| PresenceItem {
-            id: format!("{id}:{index}"),
-            action: PresenceAction::Leave,
-            timestamp: serial.instant(),
-            ..item
+        let items = left.into_iter().enumerate().map(|(index, item)| {
+            let (id, timestamp) = (format!("{id}:{index}"), serial.instant());
+            Arc::new(PresenceItem { id, action: PresenceAction::Leave, timestamp, ..PresenceItem::clone(&item) })
         });
         self.tell_presence(state, hub, serial, None, id.clone(), items.collect());
     }
@@ -65,7 +63,7 @@ impl Channel {
         serial: Serial,
         from: Option<ConnectionId>,
         id: String,
-        items: Vec<PresenceItem>,
+        items: Vec<Arc<PresenceItem>>,
     ) {
         let event = Event::Presence { from, id, serial: hub.series.text(serial), items };
         let told = self.told(serial.instant(), event);

@@ -73,8 +73,8 @@ impl Client {
 
     pub fn publish(&mut self, channel: &str, text: &str) -> Option<Answer> {
         let session = self.session.as_ref()?;
-        let payload = Payload { data: Some(Data::Text(text.to_owned())), ..Payload::default() };
-        let message = NewMessage { client_id: None, name: None, payload };
+        let payload = Payload { data: Some(Data::Text(text.into())), ..Payload::default() };
+        let message = NewMessage { client_id: None, name: None, payload, is_ephemeral: false };
         let answer = session.publish(self.serial, channel, vec![message], None);
         self.serial += 1;
         Some(answer)
@@ -140,7 +140,7 @@ impl View {
                 }
                 for message in messages {
                     let Some(Data::Text(text)) = &message.payload.data else { continue };
-                    self.texts.push(text.clone());
+                    self.texts.push(text.to_string());
                 }
             }
             Event::Presence { serial, items, .. } => {

@@ -126,7 +126,8 @@ fn who_enters_what_is_left_of_a_room_that_is_gone_meets_nobody_and_hears_nothing
         let hub = hub();
         let (ann, bob) = (open(&hub, "ann"), open(&hub, "bob"));
         assert_eq!(enter(&ann, "ann", &read(&hub, NAME, Some(0)), None), DONE);
-        let message = NewMessage { client_id: None, name: None, payload: Payload::default() };
+        let payload = Payload::default();
+        let message = NewMessage { client_id: None, name: None, payload, is_ephemeral: false };
         ann.publish(0, NAME, vec![message], None).expect("published");
 
         // Deleted elsewhere, and not heard of here: the name leads to no managed room any more.

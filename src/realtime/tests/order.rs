@@ -55,9 +55,8 @@ fn an_ephemeral_message_has_no_earlier_time_than_what_was_told_before() {
         let (mut ann, bob) = two(&hub);
         let _ = ann.presence("one", PresenceAction::Enter);
         hub.clock.advance(TimeDelta::hours(-1));
-        let extras = serde_json::from_str(r#"{"ephemeral":true}"#).expect("extras");
-        let payload = Payload { extras: Some(extras), ..Payload::default() };
-        let typing = NewMessage { client_id: None, name: Some("typing.started".to_owned()), payload };
+        let (name, payload) = (Some("typing.started".to_owned()), Payload::default());
+        let typing = NewMessage { client_id: None, name, payload, is_ephemeral: true };
         let _ = ann.session.as_ref().expect("ann").publish(ann.serial, "one", vec![typing], None);
 
         let told = told(&bob);

@@ -62,6 +62,8 @@ impl Default for Setup {
                 output_memory: 64 << 20,
                 rooms_per_connection: 10,
                 members_per_room: 10,
+                presence_memory: 1 << 28,
+                replay_memory: 1 << 28,
                 message_size: 65_536,
                 rate_per_connection: NonZeroU32::new(50).unwrap(),
                 rate_per_room: NonZeroU32::new(50).unwrap(),
