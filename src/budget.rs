@@ -24,7 +24,9 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Holder {
+    /// All that it holds, by which it is ranked; and how much of it counts here, as nobody else holds it.
     bytes: AtomicUsize,
+    own: AtomicUsize,
     has_to_go: AtomicBool,
     told: Notify,
     waker: AtomicWaker,
@@ -36,6 +38,13 @@ pub struct Share {
     budget: Budget,
     number: u64,
     holder: Arc<Holder>,
+}
+
+/// Bytes that count for a budget and are no holder's own: several may hold them. Given back when this is dropped.
+#[derive(Debug)]
+pub struct Shared {
+    budget: Budget,
+    bytes: usize,
 }
 
 impl Budget {
@@ -50,6 +59,13 @@ impl Budget {
         let (number, holder) = (self.0.number.fetch_add(1, Ordering::Relaxed), Arc::<Holder>::default());
         self.holders().insert(number, Arc::clone(&holder));
         Share { budget: self.clone(), number, holder }
+    }
+
+    /// Counts bytes that several may hold.
+    pub fn shared(&self, bytes: usize) -> Shared {
+        let mut shared = Shared { budget: self.clone(), bytes: 0 };
+        shared.grow(bytes);
+        shared
     }
 
     /// Bytes that are held now.
@@ -83,23 +99,22 @@ impl Budget {
 }
 
 impl Share {
-    /// Holds so many bytes from now on. Somebody, maybe this one, is told to go if that is too much together.
-    pub fn set(&self, bytes: usize) {
-        let before = self.holder.bytes.swap(bytes, Ordering::Relaxed);
+    /// Holds so many bytes from now on, `own` of which nobody else holds. Somebody, maybe this one, is told to go if all
+    /// hold too much together.
+    pub fn set(&self, bytes: usize, own: usize) {
         let budget = &self.budget.0;
-        if bytes > before {
-            budget.used.fetch_add(bytes - before, Ordering::Relaxed);
-            if self.has_to_go() {
-                budget.leaving.fetch_add(bytes - before, Ordering::Relaxed);
-            } else if self.budget.is_exceeded() {
+        let before = self.holder.bytes.swap(bytes, Ordering::Relaxed);
+        if self.has_to_go() && bytes < before {
+            let less = |leaving: usize| Some(leaving.saturating_sub(before - bytes));
+            let _ = budget.leaving.try_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
+        let before = self.holder.own.swap(own, Ordering::Relaxed);
+        if own < before {
+            budget.used.fetch_sub(before - own, Ordering::Relaxed);
+        } else if own > before {
+            budget.used.fetch_add(own - before, Ordering::Relaxed);
+            if self.budget.is_exceeded() {
                 self.budget.shed();
-            }
-        } else if bytes < before {
-            budget.used.fetch_sub(before - bytes, Ordering::Relaxed);
-            if self.has_to_go() {
-                // What was held when it was told, and what came since, are the same to those who stay.
-                let less = |leaving: usize| Some(leaving.saturating_sub(before - bytes));
-                let _ = budget.leaving.try_update(Ordering::Relaxed, Ordering::Relaxed, less);
             }
         }
     }
@@ -122,9 +137,26 @@ impl Share {
     }
 }
 
+impl Shared {
+    /// Counts so many bytes more.
+    pub fn grow(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.budget.0.used.fetch_add(bytes, Ordering::Relaxed);
+        if self.budget.is_exceeded() {
+            self.budget.shed();
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.budget.0.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
-        self.set(0);
+        self.set(0, 0);
         self.budget.holders().remove(&self.number);
     }
 }
@@ -137,10 +169,10 @@ mod tests {
     fn the_largest_goes_first_and_the_newest_stays() {
         let budget = Budget::new(100);
         let shares: Vec<Share> = [30, 50, 20].map(|_| budget.share()).into();
-        shares.iter().zip([30, 50, 20]).for_each(|(share, bytes)| share.set(bytes));
+        shares.iter().zip([30, 50, 20]).for_each(|(share, bytes)| share.set(bytes, bytes));
         assert!(shares.iter().all(|share| !share.has_to_go()));
         let newest = budget.share();
-        newest.set(10);
+        newest.set(10, 10);
 
         let go: Vec<bool> = shares.iter().chain([&newest]).map(Share::has_to_go).collect();
         assert_eq!(go, [false, true, false, false]);
@@ -150,15 +182,31 @@ mod tests {
     fn nobody_else_goes_while_one_is_on_its_way_out() {
         let budget = Budget::new(100);
         let (large, small) = (budget.share(), budget.share());
-        large.set(90);
-        small.set(40);
-        small.set(80);
+        large.set(90, 90);
+        small.set(40, 40);
+        small.set(80, 80);
 
         assert_eq!((large.has_to_go(), small.has_to_go()), (true, false));
         drop(large);
         assert_eq!(budget.used(), 80);
-        small.set(110);
+        small.set(110, 110);
         assert!(small.has_to_go());
+    }
+
+    #[test]
+    fn what_several_hold_counts_once_and_the_fullest_of_them_goes() {
+        let budget = Budget::new(100);
+        let (slow, quick) = (budget.share(), budget.share());
+        let event = budget.shared(60);
+        slow.set(60, 1);
+        quick.set(60, 1);
+        quick.set(0, 0);
+        assert_eq!(budget.used(), 61);
+        let _more = budget.shared(60);
+
+        assert_eq!((slow.has_to_go(), quick.has_to_go()), (true, false));
+        drop(event);
+        assert_eq!(budget.used(), 61);
     }
 
     #[test]
@@ -166,12 +214,12 @@ mod tests {
         let budget = Budget::new(100);
         for _ in 0..1_000 {
             let share = budget.share();
-            share.set(90);
+            share.set(90, 90);
         }
 
         assert_eq!(budget.used(), 0);
         let share = budget.share();
-        share.set(100);
+        share.set(100, 100);
         assert!(!share.has_to_go());
     }
 }

@@ -136,7 +136,8 @@ impl Reader {
     }
 
     fn count(&self) {
-        self.share.set(self.unread.capacity() + self.partial.as_ref().map_or(0, |(_, partial)| partial.capacity()));
+        let held = self.unread.capacity() + self.partial.as_ref().map_or(0, |(_, partial)| partial.capacity());
+        self.share.set(held, held);
     }
 
     /// Reads what there is; gives how much that was.

@@ -26,6 +26,7 @@ use super::serial::Serial;
 use super::session::{Answer, Attach, Attaching, Known, NewMessage, NewPresence, Refusal};
 use super::share::Share;
 use super::{Modes, RESUMABLE_FOR};
+use crate::budget::Budget;
 use crate::domain::door::Refused;
 use crate::domain::occupancy::Occupancy;
 use crate::domain::resource::ResourceId;
@@ -36,6 +37,7 @@ pub struct Channel {
     resource: ResourceId,
     name: Arc<str>,
     order: Arc<Order>,
+    output: Budget,
     state: Mutex<State>,
 }
 
@@ -114,7 +116,7 @@ impl Channel {
             members: Members::new(Arc::clone(&hub.present)),
             evicted: HashMap::new(),
             counts: Occupancy::default(),
-            replay: Replay::new(beginning, Arc::clone(&hub.replayed)),
+            replay: Replay::new(beginning, Arc::clone(&hub.replayed), hub.output.clone()),
             latest: beginning,
             messages: Share::new(rate, members),
             entries: Share::new(rate, members.saturating_mul(2).max(ENTRY_BURST)),
@@ -126,7 +128,7 @@ impl Channel {
             gone: false,
             room: None,
         };
-        Self { resource, name: name.into(), order, state: Mutex::new(state) }
+        Self { resource, name: name.into(), order, output: hub.output.clone(), state: Mutex::new(state) }
     }
 
     pub fn resource(&self) -> ResourceId {

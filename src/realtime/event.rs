@@ -10,6 +10,7 @@ use super::Modes;
 use super::connection::ConnectionId;
 use super::memory::Kept;
 use super::payload::{ALLOCATION, Payload};
+use crate::budget::{Budget, Shared};
 use crate::domain::door::Refused;
 use crate::domain::occupancy::Occupancy;
 
@@ -144,6 +145,8 @@ struct Counted {
     /// Bytes of its forms, and of the event itself once it is kept.
     bytes: usize,
     by: Option<Arc<Kept>>,
+    /// While no room keeps it, those who are still to be told do.
+    waiting: Option<Shared>,
 }
 
 /// What one client is told, by the name that it knows the channel by.
@@ -201,18 +204,32 @@ impl Told {
     pub fn count(&self, by: &Arc<Kept>) {
         let mut counted = self.counted();
         if counted.by.is_none() {
+            counted.waiting = None;
             counted.bytes += self.memory();
             by.add(counted.bytes);
             counted.by = Some(Arc::clone(by));
         }
     }
 
+    /// Counts what it takes in memory as waiting for those who are to be told, unless a room keeps it.
+    pub fn count_waiting(&self, output: &Budget) {
+        let own = match &self.event {
+            Event::Sync { items, .. } => items.len() * size_of::<Arc<PresenceItem>>(), // the room has the members
+            _ => self.memory(),
+        };
+        let mut counted = self.counted();
+        if counted.by.is_none() {
+            counted.waiting = Some(output.shared(own + counted.bytes));
+        }
+    }
+
     /// The room does not keep it any more; those who are still to be told may.
-    pub fn count_no_more(&self) {
+    pub fn count_no_more(self: &Arc<Self>, output: &Budget) {
         let mut counted = self.counted();
         if let Some(by) = counted.by.take() {
             by.sub(counted.bytes);
-            counted.bytes = 0;
+            let is_awaited = Arc::strong_count(self) > 1;
+            counted.waiting = is_awaited.then(|| output.shared(counted.bytes));
         }
     }
 
@@ -221,6 +238,8 @@ impl Told {
         counted.bytes += bytes + ALLOCATION;
         if let Some(by) = &counted.by {
             by.add(bytes + ALLOCATION);
+        } else if let Some(waiting) = &mut counted.waiting {
+            waiting.grow(bytes + ALLOCATION);
         }
     }
 

@@ -38,7 +38,7 @@ pub struct Hub {
     channels: RwLock<HashMap<Key, Arc<Channel>>>,
     registry: Mutex<Registry>,
     places: Arc<AtomicUsize>,
-    output: Budget,
+    pub(super) output: Budget,
     number: AtomicU64,
     orders: Orders,
     pub(super) replayed: Arc<Memory>,

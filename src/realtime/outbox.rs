@@ -109,7 +109,7 @@ impl Outbox {
         state.bytes += size;
         state.own_bytes += tell.own_size();
         state.ordered.push_back(tell);
-        self.share.set(state.own_bytes);
+        self.share.set(state.bytes, state.own_bytes);
         drop(state);
         self.filled.notify_one();
     }
@@ -120,7 +120,7 @@ impl Outbox {
         let (bytes, own_bytes) = mem::take(&mut state.taken);
         state.bytes = state.bytes.saturating_sub(bytes);
         state.own_bytes = state.own_bytes.saturating_sub(own_bytes);
-        self.share.set(state.own_bytes);
+        self.share.set(state.bytes, state.own_bytes);
     }
 
     /// Puts an update in the place of an older one of the same room.
@@ -153,7 +153,7 @@ impl Outbox {
         let mut state = self.lock();
         if state.end.is_none() {
             *state = State { end: Some(why), ..State::default() };
-            self.share.set(0);
+            self.share.set(0, 0);
         }
         drop(state);
         self.filled.notify_one();

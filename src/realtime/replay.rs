@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::event::Told;
 use super::memory::{Kept, Memory};
 use super::serial::Serial;
+use crate::budget::Budget;
 
 /// How long, how many and how much of a room is kept (ably-chat.md, section 3.9).
 const KEPT_FOR: Duration = Duration::from_secs(120);
@@ -27,6 +28,8 @@ pub struct Replay {
     head: Serial,
     events: VecDeque<Past>,
     kept: Arc<Kept>,
+    /// What waits for clients: also what is kept here no more.
+    output: Budget,
 }
 
 #[derive(Debug)]
@@ -38,8 +41,8 @@ struct Past {
 
 impl Replay {
     /// A room's memory, which begins at `first`.
-    pub fn new(first: Serial, of_node: Arc<Memory>) -> Self {
-        Self { floor: first, head: first, events: VecDeque::new(), kept: Arc::new(Kept::new(of_node)) }
+    pub fn new(first: Serial, of_node: Arc<Memory>, output: Budget) -> Self {
+        Self { floor: first, head: first, events: VecDeque::new(), kept: Arc::new(Kept::new(of_node)), output }
     }
 
     /// The place of the last event.
@@ -85,7 +88,7 @@ impl Replay {
     fn drop_oldest(&mut self) {
         if let Some(kept) = self.events.pop_front() {
             self.floor = kept.serial;
-            kept.told.count_no_more();
+            kept.told.count_no_more(&self.output);
             self.kept.sub(PLACE);
         }
         if self.events.is_empty() {
@@ -111,6 +114,10 @@ mod tests {
 
     const NODE: usize = 1 << 28;
 
+    fn output() -> Budget {
+        Budget::new(NODE)
+    }
+
     fn memory() -> Arc<Memory> {
         Memory::new(NODE)
     }
@@ -125,7 +132,7 @@ mod tests {
     #[test]
     fn what_came_after_a_serial_is_told_in_order() {
         let first = Serial::first(1);
-        let mut replay = Replay::new(first, memory());
+        let mut replay = Replay::new(first, memory(), output());
         let now = Instant::now();
         let (second, third) = (first.next(2), first.next(3));
         replay.push(second, now, told("a"));
@@ -139,7 +146,7 @@ mod tests {
     #[test]
     fn what_is_older_than_two_minutes_is_not_promised() {
         let first = Serial::first(1);
-        let mut replay = Replay::new(first, memory());
+        let mut replay = Replay::new(first, memory(), output());
         let now = Instant::now();
         replay.push(first.next(2), now, told("a"));
         replay.trim(now + KEPT_FOR + Duration::from_millis(1));
@@ -151,7 +158,7 @@ mod tests {
     #[test]
     fn a_busy_room_keeps_as_much_as_it_may() {
         let first = Serial::first(1);
-        let mut replay = Replay::new(first, memory());
+        let mut replay = Replay::new(first, memory(), output());
         let text = "x".repeat(60_000);
         for n in 2..80 {
             replay.push(replay.head().next(n), Instant::now(), told(&text));
@@ -166,7 +173,7 @@ mod tests {
         let of_node = memory();
         of_node.add(NODE);
         let first = Serial::first(1);
-        let mut replay = Replay::new(first, Arc::clone(&of_node));
+        let mut replay = Replay::new(first, Arc::clone(&of_node), output());
         for n in 2..40 {
             replay.push(replay.head().next(n), Instant::now(), told(&"x".repeat(6_000)));
         }
@@ -180,7 +187,7 @@ mod tests {
     fn what_is_rendered_is_counted_for_as_long_as_it_is_kept() {
         let of_node = memory();
         let first = Serial::first(1);
-        let mut replay = Replay::new(first, Arc::clone(&of_node));
+        let mut replay = Replay::new(first, Arc::clone(&of_node), output());
         let heard = Heard { told: told("a"), alias: None };
         replay.push(first.next(2), Instant::now(), Arc::clone(&heard.told));
         let before = of_node.kept();

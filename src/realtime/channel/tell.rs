@@ -72,7 +72,9 @@ impl Channel {
     }
 
     pub(super) fn told(&self, at: DateTime<Utc>, event: Event) -> Arc<Told> {
-        Arc::new(Told::new(Arc::clone(&self.name), at, event))
+        let told = Told::new(Arc::clone(&self.name), at, event);
+        told.count_waiting(&self.output);
+        Arc::new(told)
     }
 
     /// The next place in the channel's order. Its time is that of whatever is told by it.
