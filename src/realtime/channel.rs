@@ -98,6 +98,8 @@ struct Away {
 
 /// Members in a page of a snapshot (ably-chat.md, section 4.3).
 const PAGE: usize = 100;
+/// Bytes in a page, unless one member alone has more: a page is rendered whole.
+const PAGE_BYTES: usize = 64 * 1024;
 /// Members that may enter a room at once, and twice as many as it holds: after a restart all come back, maybe twice.
 const ENTRY_BURST: u32 = 500;
 /// Bytes that all members of a room keep there together.

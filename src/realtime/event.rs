@@ -214,7 +214,7 @@ impl Told {
     /// Counts what it takes in memory as waiting for those who are to be told, unless a room keeps it.
     pub fn count_waiting(&self, output: &Budget) {
         let own = match &self.event {
-            Event::Sync { items, .. } => items.len() * size_of::<Arc<PresenceItem>>(), // the room has the members
+            Event::Sync { .. } => size_of::<Self>(), // its members count for the queue that it is in
             _ => self.memory(),
         };
         let mut counted = self.counted();

@@ -7,13 +7,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::event::Heard;
+use super::event::{Event, Heard};
 use crate::budget::Share;
 
 /// The most that waits for a client, what is being written included. One that reads slower is disconnected; it resumes,
 /// and is told from the room's own memory what it missed.
 const MOST: usize = 5_000;
 const MOST_BYTES: usize = 1024 * 1024;
+/// The most of snapshots of members besides: one of a room that is full of data has to fit.
+const MOST_SNAPSHOT_BYTES: usize = 3 * 1024 * 1024;
 /// What an event of a room takes in each queue, beside the event itself, which all queues share.
 const ENTRY: usize = size_of::<Tell>();
 
@@ -34,13 +36,18 @@ impl Tell {
         }
     }
 
-    /// What this queue alone holds of it.
+    /// What counts as held by this queue alone: a snapshot, too, as its members may have left since.
     fn own_size(&self) -> usize {
         ENTRY
             + match self {
+                Self::Shared(heard) if self.is_snapshot() => heard.told.size(),
                 Self::Shared(_) => 0,
                 Self::Own(frame) => frame.len(),
             }
+    }
+
+    fn is_snapshot(&self) -> bool {
+        matches!(self, Self::Shared(heard) if matches!(heard.told.event, Event::Sync { .. }))
     }
 }
 
@@ -76,17 +83,48 @@ pub struct Outbox {
     share: Share,
 }
 
+/// Bytes in a queue.
+#[derive(Debug, Default, Clone, Copy)]
+struct Held {
+    /// Of all but snapshots.
+    events: usize,
+    snapshots: usize,
+    /// Of these, what counts as this queue's alone.
+    own: usize,
+}
+
 #[derive(Debug, Default)]
 struct State {
     ordered: VecDeque<Tell>,
-    /// Bytes of what waits and of what is being written, and how much of it no other queue holds.
-    bytes: usize,
-    own_bytes: usize,
-    /// The same of what is being written.
-    taken: (usize, usize),
+    /// What waits and what is being written, and of that what is being written.
+    held: Held,
+    taken: Held,
     /// Apart: an update between a client's own echo and its ACK makes the SDK lose the echo (ably-chat.md, 3.8).
     occupancy: Vec<Heard>,
     end: Option<End>,
+}
+
+impl Held {
+    fn with(self, tell: &Tell) -> Self {
+        let (size, own) = (tell.size(), self.own + tell.own_size());
+        if tell.is_snapshot() {
+            Self { snapshots: self.snapshots + size, own, ..self }
+        } else {
+            Self { events: self.events + size, own, ..self }
+        }
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self {
+            events: self.events.saturating_sub(other.events),
+            snapshots: self.snapshots.saturating_sub(other.snapshots),
+            own: self.own.saturating_sub(other.own),
+        }
+    }
+
+    fn all(self) -> usize {
+        self.events + self.snapshots
+    }
 }
 
 impl Outbox {
@@ -101,15 +139,14 @@ impl Outbox {
         if state.end.is_some() {
             return;
         }
-        let size = tell.size();
-        if state.ordered.len() >= MOST || state.bytes + size > MOST_BYTES {
+        let held = state.held.with(&tell);
+        if state.ordered.len() >= MOST || held.events > MOST_BYTES || held.snapshots > MOST_SNAPSHOT_BYTES {
             drop(state);
             return self.end(End::Overflow);
         }
-        state.bytes += size;
-        state.own_bytes += tell.own_size();
+        state.held = held;
         state.ordered.push_back(tell);
-        self.share.set(state.bytes, state.own_bytes);
+        self.share.set(held.all(), held.own);
         drop(state);
         self.filled.notify_one();
     }
@@ -117,10 +154,9 @@ impl Outbox {
     /// What was taken last is written.
     pub fn written(&self) {
         let mut state = self.lock();
-        let (bytes, own_bytes) = mem::take(&mut state.taken);
-        state.bytes = state.bytes.saturating_sub(bytes);
-        state.own_bytes = state.own_bytes.saturating_sub(own_bytes);
-        self.share.set(state.bytes, state.own_bytes);
+        let written = mem::take(&mut state.taken);
+        state.held = state.held.without(written);
+        self.share.set(state.held.all(), state.held.own);
     }
 
     /// Puts an update in the place of an older one of the same room.
@@ -145,7 +181,7 @@ impl Outbox {
     /// True if so much more would leave a quarter of the queue free.
     pub fn has_room_for(&self, tells: usize, bytes: usize) -> bool {
         let state = self.lock();
-        state.ordered.len() + tells <= MOST / 4 * 3 && state.bytes + bytes <= MOST_BYTES / 4 * 3
+        state.ordered.len() + tells <= MOST / 4 * 3 && state.held.events + bytes <= MOST_BYTES / 4 * 3
     }
 
     /// Ends the transport; what is not written yet never is.
@@ -190,7 +226,7 @@ impl Outbox {
             return Some(Batch::End(why));
         }
         if !state.ordered.is_empty() {
-            state.taken = (state.bytes, state.own_bytes);
+            state.taken = state.held;
             return Some(Batch::Ordered(mem::take(&mut state.ordered)));
         }
         (!state.occupancy.is_empty()).then(|| Batch::Occupancy(mem::take(&mut state.occupancy)))

@@ -31,10 +31,15 @@ impl Channel {
         let Some(attachment) = state.attachments.get(&connection).filter(|a| a.sees_members()) else { return 0 };
 
         let members: Vec<Arc<PresenceItem>> = state.members.iter().cloned().collect();
-        let (snapshot, pages) = (hub.next_number(), members.len().div_ceil(PAGE));
-        for (page, items) in members.chunks(PAGE).enumerate() {
-            let is_last = page + 1 == pages;
-            let goes_on = if is_last { String::new() } else { (page + 1).to_string() };
+        let snapshot = hub.next_number();
+        let mut rest = &members[..];
+        for page in 1.. {
+            let (items, further) = rest.split_at(page_of(rest));
+            if items.is_empty() {
+                break;
+            }
+            rest = further;
+            let goes_on = if rest.is_empty() { String::new() } else { page.to_string() };
             let event = Event::Sync { cursor: format!("sync{snapshot}:{goes_on}"), items: items.to_vec() };
             attachment.tell(&self.told(at, event));
         }
@@ -90,4 +95,14 @@ impl Channel {
         self.order.handed_out(state.latest);
         state.latest.instant()
     }
+}
+
+/// How many members make the first page: at least one, if there is any.
+fn page_of(members: &[Arc<PresenceItem>]) -> usize {
+    let mut bytes = 0;
+    let fits = members.iter().take(PAGE).take_while(|member| {
+        bytes += member.size();
+        bytes <= PAGE_BYTES
+    });
+    fits.count().max(1).min(members.len())
 }

@@ -30,12 +30,13 @@ inBothFormats("data of many tiny values", (format) => {
     const others = await Promise.all(
       Array.from({ length: 10 }, async () => {
         const other = await dialInto(t, server, channel, format);
-        return await other.next(ACTION.SYNC);
+        await other.frames.first(({ action, channelSerial }) => action === ACTION.SYNC && channelSerial.endsWith(":"));
+        return other.frames.items.filter(({ action }) => action === ACTION.SYNC).flatMap(({ presence }) => presence);
       }),
     );
 
-    assert.deepEqual(others.map(({ presence }) => presence.length), Array(10).fill(100));
-    assert.deepEqual(others[0].presence[0].data, tiny(1_900));
+    assert.deepEqual(others.map((members) => members.length), Array(10).fill(100));
+    assert.deepEqual(others[0][0].data, tiny(1_900));
     const grown = (await resident()) - before;
     assert.ok(grown < 40, `${grown} MiB more`);
   });
