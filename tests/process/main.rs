@@ -6,6 +6,7 @@ mod crash;
 mod health;
 mod lifecycle;
 mod log;
+mod memory;
 mod replicas;
 mod secrets;
 mod service;
