@@ -3,7 +3,7 @@
 //! This stands in the place of actix-web's own `HttpServer`, which has a deadline for the head of the first request
 //! alone, buffers kilobytes for each connection, also of a WebSocket, and does not bound them.
 
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -112,7 +112,10 @@ impl Site {
                         let connection = Rc::new(Connection::new(peer, local, tls.is_some(), slot));
                         let Some(stream) = open(tcp, tls, &connection).await else { return Ok(()) };
                         poll_fn(|cx| http.poll_ready(cx)).await.map_err(|_| ())?;
-                        let _ = Supervised::new(http.call((stream, peer)), connection, stop).await;
+                        let _ = Supervised::new(http.call((stream, peer)), Rc::clone(&connection), stop).await;
+                        if let Some(next) = connection.take_next() {
+                            next.await;
+                        }
                         Ok(())
                     }
                 }))
@@ -138,11 +141,10 @@ impl Site {
                 data.insert(Rc::clone(stream.connection()));
             })
             .upgrade(fn_service(move |(req, framed): (Request, Framed<Stream, Codec>)| {
+                let connection = Rc::clone(framed.io_ref().connection());
                 let upgraded = upgrade(req, framed, local.clone(), state.clone(), ably.clone());
-                async move {
-                    upgraded.await;
-                    Ok::<_, Error>(())
-                }
+                connection.go_on_with(Box::pin(upgraded));
+                ready(Ok::<_, Error>(()))
             }))
             .h1(map_config(app, |()| AppConfig::default()))
     }
@@ -151,7 +153,9 @@ impl Site {
 /// The stream of a socket: with TLS, once the handshake is done.
 async fn open(tcp: TcpStream, tls: Option<TlsAcceptor>, connection: &Rc<Connection>) -> Option<Stream> {
     let Some(tls) = tls else { return Some(Stream::plain(tcp, Rc::clone(connection))) };
-    let stream = Stream::tls(timeout(HANDSHAKE, tls.accept(tcp)).await.ok()?.ok()?, Rc::clone(connection));
+    // On its own heap: it is large, and the task of the connection would keep the space for it.
+    let handshake = Box::pin(timeout(HANDSHAKE, tls.accept(tcp)));
+    let stream = Stream::tls(handshake.await.ok()?.ok()?, Rc::clone(connection));
     connection.head_begins(); // it had its own time
     Some(stream)
 }
@@ -167,15 +171,16 @@ async fn upgrade(req: Request, mut framed: Framed<Stream, Codec>, local: Option<
         Ok(()) if req.path() != "/" => acs::no_web_socket(req.head()),
         Ok(()) => match ably.accept(req.head()) {
             Ok((response, wish)) => {
+                drop(req);
                 if framed.send(Message::Item((response, BodySize::None))).await.is_ok() {
-                    ably::serve(framed, wish, state, ably).await;
+                    Box::pin(ably::serve(framed, wish, state, ably)).await;
                 }
                 return;
             }
             Err((status, text)) => plain(status, text),
         },
     };
-    let _ = timeout(FAREWELL, answer(framed, refused)).await;
+    let _ = Box::pin(timeout(FAREWELL, answer(framed, refused))).await;
 }
 
 /// Answers, and closes the connection.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::task::Waker;
 use std::time::Duration;
 
+use futures_util::future::LocalBoxFuture;
 use tokio::time::Instant;
 
 use super::gate::Slot;
@@ -69,6 +70,8 @@ pub struct Connection {
     /// Who waits to read, while nothing may be read.
     reader: Cell<Option<Waker>>,
     is_late: Cell<bool>,
+    /// What goes on once HTTP is done.
+    next: RefCell<Option<LocalBoxFuture<'static, ()>>>,
 }
 
 impl Connection {
@@ -86,6 +89,7 @@ impl Connection {
             deadline: Cell::new(Some(Instant::now() + FIRST_HEAD)),
             reader: Cell::new(None),
             is_late: Cell::new(false),
+            next: RefCell::default(),
         }
     }
 
@@ -141,6 +145,16 @@ impl Connection {
         self.phase.set(Phase::Upgraded);
         self.deadline.set(None);
         self.slot.borrow_mut().settle()
+    }
+
+    /// Has `next` go on when HTTP is done with the connection, and has freed what it needs for it.
+    pub fn go_on_with(&self, next: LocalBoxFuture<'static, ()>) {
+        *self.next.borrow_mut() = Some(next);
+    }
+
+    /// What is to go on now.
+    pub fn take_next(&self) -> Option<LocalBoxFuture<'static, ()>> {
+        self.next.borrow_mut().take()
     }
 
     /// All that was to be written is.

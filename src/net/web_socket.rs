@@ -22,8 +22,6 @@ use crate::budget::Share;
 
 /// What is read at once.
 const CHUNK: usize = 4096;
-/// A write buffer that grew beyond this is let go of when it is empty.
-const KEPT: usize = 4096;
 /// The largest payload of a control frame (RFC 6455, section 5.5).
 const MAX_CONTROL: u64 = 125;
 
@@ -80,9 +78,10 @@ pub fn split(framed: Framed<Stream, h1::Codec>, max: usize, share: Share) -> (Re
     let connection = Rc::clone(parts.io.connection());
     let stream = Rc::new(RefCell::new(parts.io));
     let codec = || Codec::new().max_size(max);
-    let reader =
-        Reader { stream: Rc::clone(&stream), codec: codec(), unread: parts.read_buf, partial: None, max, share };
-    (reader, Writer { stream, connection, codec: codec(), unwritten: parts.write_buf })
+    // The buffers of HTTP are much larger than what is in them.
+    let [unread, unwritten] = [parts.read_buf, parts.write_buf].map(|buffer| BytesMut::from(&buffer[..]));
+    let reader = Reader { stream: Rc::clone(&stream), codec: codec(), unread, partial: None, max, share };
+    (reader, Writer { stream, connection, codec: codec(), unwritten })
 }
 
 impl Reader {
@@ -268,9 +267,7 @@ impl Writer {
             }
         }
         ready!(Pin::new(&mut *stream).poll_flush(cx))?;
-        if self.unwritten.capacity() > KEPT {
-            self.unwritten = BytesMut::new();
-        }
+        self.unwritten = BytesMut::new(); // most connections have nothing to write most of the time
         Poll::Ready(Ok(()))
     }
 }
