@@ -141,7 +141,7 @@ async fn part(rooms: Vec<Vec<Client>>) {
 fn per_connection(what: &str, before: Memory, now: Memory) {
     let each = |before: u64, now: u64| now.saturating_sub(before) as f64 / CLIENTS as f64;
     let (resident, anonymous) = (each(before.resident, now.resident), each(before.anonymous, now.anonymous));
-    row(&format!("{what} ({anonymous:.1} anonymous)"), resident, "KiB", Some(25.0));
+    row(&format!("{what} ({anonymous:.1} anonymous)"), resident, "KiB", Some(15.0));
 }
 
 async fn timed(work: impl Future<Output = Result<()>>) -> Result<Duration> {
