@@ -106,10 +106,10 @@ pub struct SocketArgs {
     /// The most sockets of clients at once [default: the limit of open files, less what the service needs itself]
     #[arg(long, env = "ROOMKEEPER_MAX_SOCKETS", value_name = "N")]
     pub max_sockets: Option<usize>,
-    /// The most sockets of one address, or `off`; never of this machine's own. Behind a proxy, name it with
-    /// --trusted-proxy, or turn this off.
-    #[arg(long, env = "ROOMKEEPER_MAX_SOCKETS_PER_ADDRESS", value_name = "N", default_value = "1000", value_parser = number_or_off)]
-    pub max_sockets_per_address: NumberOrOff,
+    /// The most sockets of one address, or `off`; never of this machine's own, or of a --trusted-proxy
+    /// [default: 1000, or off with --public-host, unless --trusted-proxy says who the proxy is]
+    #[arg(long, env = "ROOMKEEPER_MAX_SOCKETS_PER_ADDRESS", value_name = "N", value_parser = number_or_off)]
+    pub max_sockets_per_address: Option<NumberOrOff>,
     /// Addresses of proxies, which bring many clients each. Separated by commas.
     #[arg(long, env = "ROOMKEEPER_TRUSTED_PROXY", value_name = "ADDRESS", value_delimiter = ',')]
     pub trusted_proxy: Vec<String>,

@@ -21,7 +21,7 @@ use crate::acs::PublicHost;
 use crate::app::{self, Listeners, Settings};
 use crate::auth::keyring;
 use crate::clock::Clock;
-use crate::config::{ConfigError, DEVELOPMENT_KEY, LiveArgs, NamedRooms, ServeArgs, SocketArgs, TlsArgs};
+use crate::config::{ConfigError, DEVELOPMENT_KEY, LiveArgs, NamedRooms, NumberOrOff, ServeArgs, TlsArgs};
 use crate::endpoint::{self, Endpoint};
 use crate::jobs::sweeper;
 use crate::net;
@@ -36,7 +36,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let data_dir = data_dir(&args.database.folders)?;
     start_log(&args.log)?;
     let stop = stop_on_signal()?;
-    settings.sockets = sockets(&args.sockets, open_files::raise())?;
+    settings.sockets = sockets(&args, open_files::raise())?;
 
     // A port that is taken is told before a database is made.
     let http = bind(args.listen, "--listen")?;
@@ -206,8 +206,12 @@ fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
 /// Files that the service itself has open at most: connections to the database, logs, listeners, and what is short-lived.
 const OWN_FILES: u64 = 160;
 
+/// Sockets of one address, where each client has its own.
+const SOCKETS_PER_ADDRESS: usize = 1_000;
+
 /// How many sockets there may be, given how many files may be open.
-fn sockets(args: &SocketArgs, open_files: nix::Result<u64>) -> Result<net::Limits, ConfigError> {
+fn sockets(args: &ServeArgs, open_files: nix::Result<u64>) -> Result<net::Limits, ConfigError> {
+    let ServeArgs { sockets: args, public_host, .. } = args;
     let free = match open_files {
         Ok(most) => usize::try_from(most.saturating_sub(OWN_FILES)).unwrap_or(usize::MAX),
         Err(error) => {
@@ -231,9 +235,13 @@ fn sockets(args: &SocketArgs, open_files: nix::Result<u64>) -> Result<net::Limit
         let told = || ConfigError(format!("--trusted-proxy {text}: write an address such as 10.0.0.5"));
         text.parse().map(|ip: IpAddr| ip.to_canonical()).map_err(|_| told())
     });
-    let proxies = proxies.collect::<Result<_, _>>()?;
-    tracing::debug!(sockets, unknown, "sockets that there may be");
-    Ok(net::Limits { sockets, unknown, per_address: args.max_sockets_per_address.0, proxies })
+    let proxies = proxies.collect::<Result<Vec<_>, _>>()?;
+    // Behind a proxy that is not known, all clients have one address.
+    let is_behind_one = public_host.iter().any(|host| !host.is_empty()) && proxies.is_empty();
+    let usual = NumberOrOff((!is_behind_one).then_some(SOCKETS_PER_ADDRESS));
+    let per_address = args.max_sockets_per_address.unwrap_or(usual).0;
+    tracing::debug!(sockets, unknown, ?per_address, "sockets that there may be");
+    Ok(net::Limits { sockets, unknown, per_address, proxies })
 }
 
 fn limits(args: &LiveArgs) -> Limits {

@@ -142,11 +142,11 @@ impl Slot {
     /// True if the socket has to make room for others; if not, `waker` is woken when it has to.
     pub(super) fn has_to_go(&self, waker: &Waker) -> bool {
         match &self.state {
-            State::Unknown(unknown) => {
+            State::Unknown(unknown) | State::Overflow(unknown) => {
                 unknown.waker.register(waker);
                 unknown.has_to_go.load(Ordering::Acquire)
             }
-            State::Settled | State::Overflow(_) => false,
+            State::Settled => false,
         }
     }
 }
@@ -212,6 +212,20 @@ mod tests {
         assert!(second.settle());
         drop(second);
         assert_eq!(gate.settled(), 0);
+    }
+
+    #[test]
+    fn those_that_have_no_place_are_bounded_as_well() {
+        let gate = gate(0, 2, None);
+        let mut slots: Vec<Slot> = Vec::new();
+        for _ in 0..5 {
+            let mut slot = gate.enter(None).unwrap();
+            assert!(!slot.settle());
+            slots.push(slot);
+        }
+
+        let go: Vec<bool> = slots.iter().map(|slot| slot.has_to_go(Waker::noop())).collect();
+        assert_eq!(go, [true, true, true, false, false]);
     }
 
     #[test]
