@@ -3,6 +3,7 @@
 
 mod attaches;
 mod backend;
+#[path = "../shared/client.rs"]
 mod client;
 #[path = "../shared/exchange.rs"]
 mod exchange;

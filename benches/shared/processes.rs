@@ -1,7 +1,7 @@
 //! The service in a process of its own, with the settings of production.
 
 use std::error::Error;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -62,13 +62,26 @@ pub struct Service {
 
 impl Service {
     /// Starts it, with what is set otherwise than usual by the names of the environment.
+    #[allow(dead_code, reason = "a bench looks at the log, or does not")]
     pub fn start(folder: &Path, database_url: Option<&str>, settings: &[(&str, &str)]) -> Result<Self> {
-        let data_dir = folder.join("service");
-        let mut command = roomkeeper(&data_dir);
+        let mut command = roomkeeper(&folder.join("service"));
         command.envs(settings.iter().copied());
         if let Some(url) = database_url {
             command.env("ROOMKEEPER_DATABASE_URL", url);
         }
+        Self::run(command, folder)
+    }
+
+    /// Starts it on a database of its own, with the usual log, which goes into a file.
+    #[allow(dead_code, reason = "a bench looks at the log, or does not")]
+    pub fn start_logged(folder: &Path, settings: &[(&str, &str)], log: File) -> Result<Self> {
+        let mut command = roomkeeper(&folder.join("service"));
+        command.env_remove("ROOMKEEPER_LOG").envs(settings.iter().copied()).stderr(log);
+        Self::run(command, folder)
+    }
+
+    fn run(command: Command, folder: &Path) -> Result<Self> {
+        let data_dir = folder.join("service");
         let (process, _) = Process::start(command)?;
         let endpoint: Value = serde_json::from_slice(&fs::read(data_dir.join("endpoint.json"))?)?;
         let http = endpoint["http"].as_str().ok_or("an endpoint.json of another form")?;

@@ -1,5 +1,7 @@
 //! A user in live rooms, who reads every frame and knows when it came.
 
+#![allow(dead_code, reason = "not every bench goes into managed rooms")]
+
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
