@@ -25,8 +25,9 @@ const USUAL_MODES: Modes = Modes::PRESENCE
     .union(Modes::SUBSCRIBE)
     .union(Modes::PRESENCE_SUBSCRIBE)
     .union(Modes::ANNOTATION_PUBLISH);
-/// To be told of so many members costs as much as a frame.
+/// To be told of so many members, or of so many bytes of their data, costs as much as a frame.
 const MEMBERS_A_FRAME: usize = 10;
+const BYTES_A_FRAME: usize = 16 * 1024;
 /// The most admissions of one connection that are read at a time.
 const MAX_PENDING: usize = 32;
 /// How often an admission is read anew because the room keeps changing.
@@ -104,7 +105,7 @@ impl Client {
         let Admission { channel, frame, allowed, found, attempt } = admission;
         let answered = match allowed {
             Ok(allowed) => match self.enter(&channel, &frame, &allowed, found) {
-                Ok(Attaching::Done(_)) => Ok(()),
+                Ok(Attaching::Done { .. }) => Ok(()),
                 Ok(stale) if attempt < MAX_ATTEMPTS => {
                     let found = if let Attaching::Belongs(room) = stale { Some(room) } else { found };
                     return self.read_admission(channel, frame, found, attempt + 1);
@@ -171,13 +172,13 @@ impl Client {
         let occupancy = wants_occupancy(frame) && known.occupancy;
         let (place, who, entry) = (&known.place, &known.who, &known.entry);
         let attach = Attach { channel, place, modes, asked, occupancy, since: since(frame), who, entry, found: None };
-        matches!(self.attach(attach), Ok(Attaching::Done(_)))
+        matches!(self.attach(attach), Ok(Attaching::Done { .. }))
     }
 
     fn attach(&self, attach: Attach<'_>) -> Result<Attaching, ErrorInfo> {
         let attached = self.session.attach(attach)?;
-        if let Attaching::Done(members) = attached {
-            let frames = u32::try_from(members / MEMBERS_A_FRAME).unwrap_or(u32::MAX);
+        if let Attaching::Done { members, bytes } = attached {
+            let frames = u32::try_from(members / MEMBERS_A_FRAME + bytes / BYTES_A_FRAME).unwrap_or(u32::MAX);
             self.debt.set(self.debt.get().saturating_add(frames));
         }
         Ok(attached)

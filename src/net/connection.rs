@@ -1,8 +1,9 @@
 //! What is known of a connection, and which deadline it has (docs/limits.md, Deadlines).
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
@@ -69,6 +70,8 @@ pub struct Connection {
     deadline: Cell<Option<Instant>>,
     /// Who waits to read, while nothing may be read.
     reader: Cell<Option<Waker>>,
+    /// The next request, which waits until the answer before is written.
+    follower: Cell<Option<Waker>>,
     is_late: Cell<bool>,
     /// What goes on once HTTP is done.
     next: RefCell<Option<LocalBoxFuture<'static, ()>>>,
@@ -88,6 +91,7 @@ impl Connection {
             last_bytes: Cell::new([0; 2]),
             deadline: Cell::new(Some(Instant::now() + FIRST_HEAD)),
             reader: Cell::new(None),
+            follower: Cell::new(None),
             is_late: Cell::new(false),
             next: RefCell::default(),
         }
@@ -111,6 +115,19 @@ impl Connection {
     /// The head of the first request is due from now on.
     pub fn head_begins(&self) {
         self.enter(Phase::HEAD, FIRST_HEAD);
+    }
+
+    /// Waits until the answer to the request before is written. Clients may send requests without reading what they are
+    /// answered: the next answer is not made before.
+    pub async fn answered(&self) {
+        poll_fn(|cx| {
+            if self.phase.get() != Phase::Answer {
+                return Poll::Ready(());
+            }
+            self.follower.set(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+        .await;
     }
 
     /// The head of a request was read, and it is going to be handled; `has_body` is whether it announces a body. False
@@ -163,6 +180,9 @@ impl Connection {
             let (next, span) = if self.has_body.get() { (Phase::Discard, DISCARD) } else { (Phase::Idle, IDLE) };
             self.enter(next, span);
             self.wake_reader();
+            if let Some(follower) = self.follower.take() {
+                follower.wake();
+            }
         }
     }
 
@@ -203,6 +223,11 @@ impl Connection {
         });
         self.last_bytes.set(last);
         ends
+    }
+
+    /// True while the answer to the request before is still being written.
+    pub fn is_answering(&self) -> bool {
+        self.phase.get() == Phase::Answer
     }
 
     /// True while no request is being handled or answered.

@@ -6,7 +6,7 @@ mod state;
 mod tell;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -53,6 +53,8 @@ struct State {
     replay: Replay,
     /// The latest time that anything here was told with. None is earlier than one before.
     latest: Serial,
+    /// The pages of the members that were told last, while somebody still is, and of which version of the members.
+    snapshot: (u64, Vec<Weak<Told>>),
     /// What is published here, and updates of members.
     messages: Share,
     /// Members that enter.
@@ -120,6 +122,7 @@ impl Channel {
             counts: Occupancy::default(),
             replay: Replay::new(beginning, Arc::clone(&hub.replayed), hub.output.clone()),
             latest: beginning,
+            snapshot: (0, Vec::new()),
             messages: Share::new(rate, members),
             entries: Share::new(rate, members.saturating_mul(2).max(ENTRY_BURST)),
             updates: Updates::default(),
@@ -213,7 +216,8 @@ impl Channel {
             state.updates.joined(connection, now);
         }
         self.changed(&mut state, hub, now);
-        Some(Attaching::Done(members))
+        let bytes = if members == 0 { 0 } else { state.members.bytes() };
+        Some(Attaching::Done { members, bytes })
     }
 
     /// True if a connection is here, or may come back.

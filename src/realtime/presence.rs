@@ -20,6 +20,8 @@ pub struct Members {
     bytes: usize,
     memory: usize,
     of_node: Arc<Memory>,
+    /// Counts changes.
+    version: u64,
 }
 
 /// What a member takes besides its item; a third of the places in a tree may be empty.
@@ -37,7 +39,12 @@ struct Member {
 impl Members {
     /// None yet.
     pub fn new(of_node: Arc<Memory>) -> Self {
-        Self { members: BTreeMap::new(), bytes: 0, memory: 0, of_node }
+        Self { members: BTreeMap::new(), bytes: 0, memory: 0, of_node, version: 0 }
+    }
+
+    /// Another one after each change of who is a member, or with what.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// How many there are.
@@ -82,6 +89,7 @@ impl Members {
     /// Puts a member in, or in the place of what it was.
     pub fn put(&mut self, item: Arc<PresenceItem>, heard: (u64, usize)) {
         let who = (item.connection, Arc::clone(&item.client_id));
+        self.version += 1;
         let (bytes, memory) = sizes(&item);
         self.bytes += bytes;
         self.memory += memory;
@@ -99,6 +107,7 @@ impl Members {
     }
 
     fn release(&mut self, item: &PresenceItem) {
+        self.version += 1;
         let (bytes, memory) = sizes(item);
         self.bytes -= bytes;
         self.memory -= memory;

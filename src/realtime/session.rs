@@ -63,8 +63,8 @@ pub struct Known {
 /// What came of going into a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attaching {
-    /// It is told of so many members.
-    Done(usize),
+    /// It is told of so many members, with so many bytes of their data.
+    Done { members: usize, bytes: usize },
     /// The room was changed since it was read who may enter: read again.
     Overtaken,
     /// Others are here by that managed room: read again, and say so. If the name leads elsewhere then, it is gone.
@@ -158,7 +158,7 @@ impl Session {
         let max = self.hub.limits.rooms_per_connection;
         let mut state = self.connection.state();
         if state.transport != self.transport {
-            return Ok(Attaching::Done(0)); // another transport goes on for it
+            return Ok(Attaching::Done { members: 0, bytes: 0 }); // another transport goes on for it
         }
         if !state.channels.contains_key(attach.channel) && state.channels.len() >= max {
             // Those that it was made to leave do not count.
@@ -183,7 +183,7 @@ impl Session {
             }
             attaching
         });
-        if matches!(attaching, Attaching::Done(_)) {
+        if matches!(attaching, Attaching::Done { .. }) {
             // By another name it was there before it was made to leave.
             state.channels.retain(|_, known| !Arc::ptr_eq(known, &channel));
             state.channels.insert(attach.channel.into(), channel);

@@ -188,3 +188,20 @@ async fn nothing_but_a_web_socket_at_the_root_is_upgraded(#[case] method: &str, 
     assert!(answer.contains("400 Bad Request"), "{answer}");
     assert!(closed(&mut socket).await < Duration::from_secs(3));
 }
+
+#[tokio::test]
+async fn answers_that_nobody_reads_are_made_one_at_a_time() {
+    let app = TestApp::start().await;
+    let mut socket = dial(&app).await;
+    let document = b"GET /openapi.yaml HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(300);
+    socket.write_all(&document).await.unwrap();
+
+    let began = Instant::now();
+    let mut bytes = vec![0; 1 << 16];
+    let mut read = 0;
+    while read < 85_000 * 300 && began.elapsed() < Duration::from_secs(20) {
+        read += socket.read(&mut bytes).await.unwrap();
+    }
+
+    assert!(read >= 85_000 * 300, "all are answered once they are read: {read}");
+}

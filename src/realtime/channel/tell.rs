@@ -30,8 +30,16 @@ impl Channel {
         let at = self.now(state, hub);
         let Some(attachment) = state.attachments.get(&connection).filter(|a| a.sees_members()) else { return 0 };
 
+        // Who attaches while others are told of the same members shares their pages: each is rendered once.
+        let version = state.members.version();
+        let shared: Option<Vec<Arc<Told>>> = state.snapshot.1.iter().map(Weak::upgrade).collect();
+        if let Some(pages) = shared.filter(|pages| state.snapshot.0 == version && !pages.is_empty()) {
+            pages.iter().for_each(|page| attachment.tell(page));
+            return state.members.len();
+        }
         let members: Vec<Arc<PresenceItem>> = state.members.iter().cloned().collect();
         let snapshot = hub.next_number();
+        let mut pages = Vec::new();
         let mut rest = &members[..];
         for page in 1.. {
             let (items, further) = rest.split_at(page_of(rest));
@@ -41,8 +49,11 @@ impl Channel {
             rest = further;
             let goes_on = if rest.is_empty() { String::new() } else { page.to_string() };
             let event = Event::Sync { cursor: format!("sync{snapshot}:{goes_on}"), items: items.to_vec() };
-            attachment.tell(&self.told(at, event));
+            let page = self.told(at, event);
+            attachment.tell(&page);
+            pages.push(Arc::downgrade(&page));
         }
+        state.snapshot = (version, pages);
         members.len()
     }
 

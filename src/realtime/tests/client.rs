@@ -59,7 +59,7 @@ impl Client {
         let (who, place) = (&Who::Backend, channel);
         let attach =
             Attach { channel, place, modes, asked: modes, occupancy: true, since, who, entry: &entry, found: None };
-        assert!(matches!(session.attach(attach), Ok(Attaching::Done(_))));
+        assert!(matches!(session.attach(attach), Ok(Attaching::Done { .. })));
         self.listen();
     }
 

@@ -51,7 +51,7 @@ fn judge(hub: &Hub, door: Option<&Door>, asked: &[&str]) -> bool {
     hub.judge(resource(), ROOM, door, &asked, DateTime::UNIX_EPOCH)
 }
 
-const DONE: Result<Attaching, Refusal> = Ok(Attaching::Done(0));
+const DONE: Result<Attaching, Refusal> = Ok(Attaching::Done { members: 0, bytes: 0 });
 
 #[test]
 fn a_window_that_ends_between_reading_and_entering_is_noticed() {

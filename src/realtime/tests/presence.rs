@@ -29,7 +29,7 @@ fn backend(hub: &Arc<Hub>) -> Session {
             entry: &entry,
             found: None,
         };
-        assert!(matches!(session.attach(attach), Ok(Attaching::Done(_))));
+        assert!(matches!(session.attach(attach), Ok(Attaching::Done { .. })));
     }
     session
 }
@@ -96,5 +96,37 @@ fn members_are_shared_by_all_who_are_told_of_them() {
         assert!(Arc::ptr_eq(&item, &hub.members(resource(), "one")[0]));
         // The room itself, what it replays, and we.
         assert_eq!(Arc::strong_count(&item), 3);
+    });
+}
+
+#[test]
+fn those_who_attach_while_nobody_comes_or_goes_share_what_they_are_told_of_the_members() {
+    runtime().block_on(async {
+        let hub = hub();
+        let (mut ann, _bob) = two(&hub);
+        let _ = ann.presence("one", PresenceAction::Enter);
+        let attach = |n| {
+            let mut client = Client::new(n);
+            client.connect(&hub);
+            let session = client.session.take().expect("a session");
+            let entry = Entry { called: "one".into(), turn: hub.turn(resource(), "one"), managed: None };
+            let (channel, place, modes, who) = ("one", "one", ALL, &Who::Backend);
+            let entry = &entry;
+            let attach =
+                Attach { channel, place, modes, asked: modes, occupancy: false, since: None, who, entry, found: None };
+            assert!(session.attach(attach).is_ok());
+            let Some(Batch::Ordered(batch)) = session.outbox().next().now_or_never() else { panic!("nothing") };
+            let page = batch.into_iter().find_map(|tell| match tell {
+                Tell::Shared(heard) if matches!(heard.told.event, Event::Sync { .. }) => Some(heard.told),
+                _ => None,
+            });
+            (session, page.expect("a page"))
+        };
+        let (first, second) = (attach(5), attach(6));
+        let _ = ann.presence("one", PresenceAction::Update);
+        let third = attach(7);
+
+        assert!(Arc::ptr_eq(&first.1, &second.1));
+        assert!(!Arc::ptr_eq(&second.1, &third.1));
     });
 }
