@@ -150,7 +150,7 @@ fn phases<B, S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = E
     req: ServiceRequest,
     service: &S,
 ) -> impl Future<Output = Result<ServiceResponse<B>, Error>> + use<B, S> {
-    let (connection, has_body) = (connection(req.request()).cloned(), body::is_announced(req.request()));
+    let (connection, body) = (connection(req.request()).cloned(), body::announced(req.request()));
     let answering = service.call(req); // nothing is done of it before it is awaited
     async move {
         if let Some(connection) = &connection
@@ -158,7 +158,7 @@ fn phases<B, S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = E
         {
             connection.answered().await;
         }
-        let has_place = connection.as_ref().is_none_or(|connection| connection.request_begins(has_body));
+        let has_place = connection.as_ref().is_none_or(|connection| connection.request_begins(body));
         let mut answer = answering.await;
         if let Some(connection) = connection {
             connection.answer_begins();

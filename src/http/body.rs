@@ -11,7 +11,7 @@ use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
 use super::budget::{BodyBudget, Exhausted, Taken};
-use crate::net::Connection;
+use crate::net::{self, Connection};
 
 /// The largest body (acs-rooms.md, section 7).
 pub const LIMIT: usize = 1024 * 1024;
@@ -56,6 +56,14 @@ pub fn check_head(req: &HttpRequest, limit: usize) -> Result<(), BodyError> {
 /// True if the head announces a body, which a refusal may leave unread on the connection.
 pub fn is_announced(req: &HttpRequest) -> bool {
     req.headers().contains_key(TRANSFER_ENCODING) || declared_length(req).is_some_and(|length| length > 0)
+}
+
+/// The body that a request announces, as its connection has to know it.
+pub fn announced(req: &HttpRequest) -> Option<net::Body> {
+    if req.headers().contains_key(TRANSFER_ENCODING) {
+        return Some(net::Body::Chunked);
+    }
+    declared_length(req).map(|length| net::Body::Length(length as u64))
 }
 
 fn declared_length(req: &HttpRequest) -> Option<usize> {

@@ -25,8 +25,18 @@ const ANSWER: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(75);
 /// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
-/// The most that is read at once.
+/// The most that is read at once; of a body whose length is not known, less, as requests may follow it in what is read.
 const CHUNK: usize = 16 * 1024;
+const CHUNK_OF_UNKNOWN: usize = 2 * 1024;
+
+/// A body that a request announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// So many bytes, which are still to come.
+    Length(u64),
+    /// In chunks, of which nobody knows how many.
+    Chunked,
+}
 
 /// What a connection is used for right now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +72,9 @@ pub struct Connection {
     slot: RefCell<Slot>,
     phase: Cell<Phase>,
     /// A body that was announced and has not been read to its end.
-    has_body: Cell<bool>,
+    body: Cell<Option<Body>>,
+    /// Something was read that may have to be looked at before more is.
+    has_read: Cell<bool>,
     /// No request was read yet.
     is_new: Cell<bool>,
     /// The last bytes of the head so far.
@@ -86,7 +98,8 @@ impl Connection {
             is_tls,
             slot: RefCell::new(slot),
             phase: Cell::new(Phase::HEAD),
-            has_body: Cell::new(false),
+            body: Cell::new(None),
+            has_read: Cell::new(false),
             is_new: Cell::new(true),
             last_bytes: Cell::new([0; 2]),
             deadline: Cell::new(Some(Instant::now() + FIRST_HEAD)),
@@ -130,11 +143,11 @@ impl Connection {
         .await;
     }
 
-    /// The head of a request was read, and it is going to be handled; `has_body` is whether it announces a body. False
+    /// The head of a request was read, and it is going to be handled; `body` is what it announces. False
     /// if there is no place for the connection beyond this request.
-    pub fn request_begins(&self, has_body: bool) -> bool {
+    pub fn request_begins(&self, body: Option<Body>) -> bool {
         self.enter(Phase::Request, REQUEST);
-        self.has_body.set(has_body);
+        self.body.set(body.filter(|body| *body != Body::Length(0)));
         self.is_new.set(false);
         self.slot.borrow_mut().settle()
     }
@@ -149,7 +162,7 @@ impl Connection {
 
     /// The request's body was read to its end.
     pub fn body_ends(&self) {
-        self.has_body.set(false);
+        self.body.set(None);
     }
 
     /// The request was handled, and its answer is going to be written.
@@ -177,7 +190,7 @@ impl Connection {
     /// All that was to be written is.
     pub(super) fn flushed(&self) {
         if self.phase.get() == Phase::Answer {
-            let (next, span) = if self.has_body.get() { (Phase::Discard, DISCARD) } else { (Phase::Idle, IDLE) };
+            let (next, span) = if self.body.get().is_some() { (Phase::Discard, DISCARD) } else { (Phase::Idle, IDLE) };
             self.enter(next, span);
             self.wake_reader();
             if let Some(follower) = self.follower.take() {
@@ -190,39 +203,67 @@ impl Connection {
     pub(super) fn may_read(&self, waker: &Waker) -> Option<usize> {
         match self.phase.get() {
             Phase::Head { bytes: MAX_HEAD.., has_ended: false } => None,
-            Phase::Head { bytes, .. } if bytes < MAX_HEAD => Some(MAX_HEAD - bytes),
-            // What is not asked for stays with the client.
-            Phase::Head { .. } | Phase::Request | Phase::Answer => {
-                self.reader.set(Some(waker.clone()));
-                Some(0)
-            }
-            Phase::Body | Phase::Discard | Phase::Idle => Some(CHUNK),
+            Phase::Head { bytes, has_ended: false } => Some(MAX_HEAD - bytes),
+            Phase::Body | Phase::Discard => match self.body.get() {
+                Some(Body::Length(left)) => Some(usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK))),
+                // Whoever reads looks at each part before it takes the next.
+                Some(Body::Chunked) if self.has_read.replace(false) => {
+                    waker.wake_by_ref();
+                    Some(0)
+                }
+                Some(Body::Chunked) => Some(CHUNK_OF_UNKNOWN),
+                None => self.wait_to_read(waker),
+            },
+            // One request at a time: what follows it, and a body that is not asked for, stay where they are.
+            Phase::Head { .. } | Phase::Request | Phase::Answer => self.wait_to_read(waker),
+            Phase::Idle => Some(CHUNK),
             Phase::Upgraded => Some(usize::MAX),
         }
     }
 
-    /// These bytes were read.
-    pub(super) fn was_read(&self, read: &[u8]) {
+    fn wait_to_read(&self, waker: &Waker) -> Option<usize> {
+        self.reader.set(Some(waker.clone()));
+        Some(0)
+    }
+
+    /// These bytes were read; gives how many of them may be handed over now.
+    pub(super) fn was_read(&self, read: &[u8]) -> usize {
+        self.has_read.set(true);
         if self.phase.get() == Phase::Idle && !read.is_empty() {
             self.last_bytes.set([0; 2]);
             self.enter(Phase::HEAD, HEAD);
         }
-        if let Phase::Head { bytes, has_ended } = self.phase.get() {
-            let has_ended = has_ended || self.ends_head(read);
-            self.phase.set(Phase::Head { bytes: bytes + read.len(), has_ended });
+        match (self.phase.get(), self.body.get()) {
+            (Phase::Head { bytes, .. }, _) => {
+                let end = self.end_of_head(read);
+                let taken = end.unwrap_or(read.len());
+                self.phase.set(Phase::Head { bytes: bytes + taken, has_ended: end.is_some() });
+                taken
+            }
+            (Phase::Body | Phase::Discard, Some(Body::Length(left))) => {
+                let left = left.saturating_sub(read.len() as u64);
+                self.body.set((left > 0).then_some(Body::Length(left)));
+                if left == 0 && self.phase.get() == Phase::Discard {
+                    self.enter(Phase::Idle, IDLE);
+                }
+                read.len()
+            }
+            _ => read.len(),
         }
     }
 
-    /// True if an empty line is among these bytes of a head.
-    fn ends_head(&self, read: &[u8]) -> bool {
+    /// Where a head ends among these bytes of it: behind its empty line. Empty lines before it are no part of it.
+    fn end_of_head(&self, read: &[u8]) -> Option<usize> {
         let mut last = self.last_bytes.get();
-        let ends = read.iter().any(|&byte| {
+        let end = read.iter().position(|&byte| {
             let is_empty_line = byte == b'\n' && matches!(last, [_, b'\n'] | [b'\n', b'\r']);
-            last = [last[1], byte];
+            if last != [0; 2] || !matches!(byte, b'\r' | b'\n') {
+                last = [last[1], byte];
+            }
             is_empty_line
         });
         self.last_bytes.set(last);
-        ends
+        end.map(|end| end + 1)
     }
 
     /// True while the answer to the request before is still being written.

@@ -6,7 +6,7 @@ mod stream;
 mod supervise;
 pub mod web_socket;
 
-pub use connection::Connection;
+pub use connection::{Body, Connection};
 pub use gate::{Gate, Limits, MAX_UNKNOWN, Slot};
 pub use stream::Stream;
 pub use supervise::Supervised;

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -15,6 +16,8 @@ use super::Connection;
 pub struct Stream {
     transport: Transport,
     connection: Rc<Connection>,
+    /// What was read behind the head of a request, and is not handed over yet.
+    rest: BytesMut,
 }
 
 #[derive(Debug)]
@@ -30,12 +33,12 @@ const HEAD_TOO_LARGE: &[u8] =
 impl Stream {
     /// A socket without TLS.
     pub fn plain(tcp: TcpStream, connection: Rc<Connection>) -> Self {
-        Self { transport: Transport::Plain(tcp), connection }
+        Self { transport: Transport::Plain(tcp), connection, rest: BytesMut::new() }
     }
 
     /// A socket with TLS.
     pub fn tls(tls: TlsStream<TcpStream>, connection: Rc<Connection>) -> Self {
-        Self { transport: Transport::Tls(Box::new(tls)), connection }
+        Self { transport: Transport::Tls(Box::new(tls)), connection, rest: BytesMut::new() }
     }
 
     /// The connection that it is of.
@@ -65,6 +68,15 @@ impl AsyncRead for Stream {
             return Poll::Pending;
         }
         let before = buf.filled().len();
+        if !this.rest.is_empty() {
+            let count = this.rest.len().min(most).min(buf.remaining());
+            let taken = this.connection.was_read(this.rest.get(..count).unwrap_or_default());
+            buf.put_slice(&this.rest.split_to(taken));
+            if this.rest.is_empty() {
+                this.rest = BytesMut::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
         if buf.remaining() <= most {
             ready!(Pin::new(&mut this.transport).poll_read(cx, buf))?;
         } else {
@@ -73,7 +85,12 @@ impl AsyncRead for Stream {
             let read = part.filled().len();
             buf.advance(read);
         }
-        this.connection.was_read(buf.filled().get(before..).unwrap_or_default());
+        let read = buf.filled().get(before..).unwrap_or_default();
+        let taken = this.connection.was_read(read);
+        if taken < read.len() {
+            this.rest = BytesMut::from(read.get(taken..).unwrap_or_default());
+            buf.set_filled(before + taken);
+        }
         Poll::Ready(Ok(()))
     }
 }

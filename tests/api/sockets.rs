@@ -129,7 +129,9 @@ async fn requests_that_come_without_waiting_are_answered_in_turn() {
 #[tokio::test]
 async fn a_crowd_that_says_nothing_keeps_no_probe_out() {
     let app = limited(Limits { sockets: 4, unknown: 8, ..Limits::default() }).await;
-    let _silent: Vec<TcpStream> = futures_util::future::join_all((0..100).map(|_| dial(&app))).await;
+    let mut silent: Vec<TcpStream> = futures_util::future::join_all((0..100).map(|_| dial(&app))).await;
+    // All but the last of them had to make room.
+    futures_util::future::join_all(silent.iter_mut().take(90).map(closed)).await;
 
     let mut probe = dial(&app).await;
     probe.write_all(PROBE).await.unwrap();
@@ -204,4 +206,39 @@ async fn answers_that_nobody_reads_are_made_one_at_a_time() {
     }
 
     assert!(read >= 85_000 * 300, "all are answered once they are read: {read}");
+}
+
+#[tokio::test]
+async fn a_body_and_what_follows_it_in_one_piece_are_told_apart() {
+    let app = TestApp::start().await;
+    let bodies: [&[u8]; 3] = [
+        b"Content-Length: 2\r\n\r\n{}",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"Content-Length: 0\r\n\r\n",
+    ];
+    for body in bodies {
+        let mut socket = dial(&app).await;
+        let head = b"POST /keys/dev.primary/requestToken HTTP/1.1\r\nHost: localhost\r\n";
+        let all = [b"\r\n", &[&head[..], body, PROBE].concat()[..]].concat();
+        socket.write_all(&all).await.unwrap();
+
+        let refused = answer(&mut socket).await;
+        assert!(refused.contains(" 400 "), "{refused}");
+        let probed = answer(&mut socket).await;
+        assert!(probed.contains("200 OK"), "{probed}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_comes_a_byte_at_a_time_is_read() {
+    let app = TestApp::start().await;
+    let mut socket = dial(&app).await;
+    socket.set_nodelay(true).unwrap();
+    for _ in 0..2 {
+        for byte in PROBE {
+            socket.write_all(&[*byte]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        assert!(answer(&mut socket).await.contains("200 OK"));
+    }
 }
