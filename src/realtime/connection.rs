@@ -13,8 +13,8 @@ use rand::RngExt as _;
 use subtle::ConstantTimeEq as _;
 
 use super::channel::Channel;
-use super::hub::Holder;
 use super::outbox::Outbox;
+use super::registry::Holder;
 use super::session::{Answer, Refusal};
 use crate::domain::resource::ResourceId;
 

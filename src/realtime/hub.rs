@@ -1,6 +1,6 @@
 //! Every room and connection of this node.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -18,6 +18,7 @@ use super::event::PresenceItem;
 use super::memory::Memory;
 use super::order::{Order, Orders};
 use super::outbox::{End, Outbox};
+use super::registry::Registry;
 use super::schedule::Schedule;
 use super::serial::Series;
 use super::session::{Session, grace};
@@ -50,20 +51,6 @@ pub struct Hub {
 const TRIM: Duration = Duration::from_secs(30);
 
 type Key = (ResourceId, Arc<str>);
-
-/// Connections that are used, or can be resumed.
-#[derive(Default)]
-struct Registry {
-    connections: HashMap<ConnectionId, Arc<Connection>>,
-    /// Those that broke off, by when they are forgotten; and when that is of each.
-    parked: BTreeSet<(Instant, ConnectionId)>,
-    forgotten_at: HashMap<ConnectionId, Instant>,
-    /// How many each holder has.
-    of_holder: HashMap<Holder, usize>,
-}
-
-/// Whose connections are counted together: a client, or a token that names none.
-pub type Holder = (ResourceId, Arc<str>);
 
 /// A client's place among those that are connected.
 pub struct Place {
@@ -203,7 +190,7 @@ impl Hub {
     pub async fn run(&self) {
         let mut trim = tokio::time::interval(TRIM);
         loop {
-            let first = self.registry().parked.first().map(|(at, _)| *at);
+            let first = self.registry().first_end();
             let next = first.into_iter().chain(self.schedule.first()).min();
             tokio::select! {
                 () = sleep_until(next) => self.tick(Instant::now()),
@@ -232,7 +219,7 @@ impl Hub {
     /// Ends every transport, and lets nobody in any more. Clients come back by themselves.
     pub fn stop(&self) {
         self.is_stopping.store(true, Ordering::SeqCst);
-        let connections: Vec<Arc<Connection>> = self.registry().connections.values().cloned().collect();
+        let connections: Vec<Arc<Connection>> = self.registry().all().cloned().collect();
         for connection in connections {
             if let Some(outbox) = &connection.state().outbox {
                 outbox.end(End::Stopping);
@@ -243,7 +230,7 @@ impl Hub {
     /// The users whose tokens are to be looked at now and then, each with the time of the oldest one in use.
     pub fn users(&self) -> HashMap<(ResourceId, Arc<str>), DateTime<Utc>> {
         let mut users = HashMap::new();
-        for connection in self.registry().connections.values() {
+        for connection in self.registry().all() {
             let Identity::Client(id) = &connection.owner.identity else { continue };
             let Some(issued_at) = connection.state().token_issued_at else { continue };
             let oldest = users.entry((connection.owner.resource, Arc::clone(id))).or_insert(issued_at);
@@ -255,7 +242,7 @@ impl Hub {
     /// Parts from all connections of a user whose token was issued before `valid_from`, or whenever
     /// (`None`). They leave their rooms at once; with another token they may come back.
     pub fn revoke(&self, resource: ResourceId, user: &str, valid_from: Option<DateTime<Utc>>) {
-        let connections: Vec<Arc<Connection>> = self.registry().connections.values().cloned().collect();
+        let connections: Vec<Arc<Connection>> = self.registry().all().cloned().collect();
         for connection in connections {
             let is_theirs = matches!(&connection.owner.identity, Identity::Client(id) if **id == *user);
             if !is_theirs || connection.owner.resource != resource {
@@ -320,16 +307,12 @@ impl Hub {
     pub(super) fn park(&self, connection: ConnectionId, now: Instant) {
         let mut registry = self.registry();
         let is_away = |connection: &Arc<Connection>| connection.state().outbox.is_none();
-        if !registry.connections.get(&connection).is_some_and(is_away) {
+        if !registry.get(connection).is_some_and(is_away) {
             return; // it came back before we were here
         }
-        registry.unpark(connection);
-        registry.parked.insert((now + RESUMABLE_FOR, connection));
-        registry.forgotten_at.insert(connection, now + RESUMABLE_FOR);
-        if registry.parked.len() > self.limits.connections {
-            registry.forget_first();
-        }
-        if registry.parked.len() == 1 {
+        let is_first = registry.first_end().is_none();
+        registry.park(connection, now + RESUMABLE_FOR, self.limits.connections);
+        if is_first {
             self.schedule.wake();
         }
     }
@@ -383,73 +366,6 @@ impl Hub {
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Registry {
-    fn find(&self, key: &str, owner: &Owner) -> Result<Arc<Connection>, NotResumed> {
-        let id = Connection::id_in(key).ok_or(NotResumed::WrongKey)?;
-        let connection = self.connections.get(&id).ok_or(NotResumed::Unknown)?;
-        if connection.opens_with(key, owner) { Ok(Arc::clone(connection)) } else { Err(NotResumed::WrongKey) }
-    }
-
-    fn add(&mut self, connection: &Arc<Connection>) {
-        if let Some(holder) = &connection.holder {
-            *self.of_holder.entry(holder.clone()).or_default() += 1;
-        }
-        self.connections.insert(connection.id, Arc::clone(connection));
-    }
-
-    fn remove(&mut self, id: ConnectionId) -> Option<Arc<Connection>> {
-        let connection = self.connections.remove(&id)?;
-        if let Some(holder) = &connection.holder
-            && let Some(count) = self.of_holder.get_mut(holder)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.of_holder.remove(holder);
-            }
-        }
-        Some(connection)
-    }
-
-    /// Makes room for one more connection of a holder: the oldest of its own that broke off is forgotten.
-    fn make_room_for(&mut self, holder: &Holder, most: usize) -> Result<(), Full> {
-        if self.of_holder.get(holder).is_none_or(|count| *count < most) {
-            return Ok(());
-        }
-        let is_theirs = |id: &ConnectionId| {
-            self.connections.get(id).is_some_and(|connection| connection.holder.as_ref() == Some(holder))
-        };
-        let oldest = self.parked.iter().map(|(_, id)| *id).find(is_theirs).ok_or(Full::Holder)?;
-        self.unpark(oldest);
-        self.give_up(oldest);
-        Ok(())
-    }
-
-    fn unpark(&mut self, connection: ConnectionId) {
-        if let Some(at) = self.forgotten_at.remove(&connection) {
-            self.parked.remove(&(at, connection));
-        }
-    }
-
-    /// Forgets those whose time is over.
-    fn forget_expired(&mut self, now: Instant) {
-        while self.parked.first().is_some_and(|(at, _)| *at <= now) {
-            self.forget_first();
-        }
-    }
-
-    fn forget_first(&mut self) {
-        let Some((_, id)) = self.parked.pop_first() else { return };
-        self.forgotten_at.remove(&id);
-        self.give_up(id);
-    }
-
-    fn give_up(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.remove(id) {
-            connection.state().channels.drain().for_each(|(_, channel)| channel.forget(id));
-        }
     }
 }
 

@@ -11,6 +11,7 @@ mod order;
 mod outbox;
 mod payload;
 mod presence;
+mod registry;
 mod replay;
 mod schedule;
 mod serial;
