@@ -144,7 +144,7 @@ pub struct LiveArgs {
     /// The most bytes that the members of all rooms take in memory; beyond it nobody enters with another one.
     #[arg(long, env = "ROOMKEEPER_MAX_PRESENCE_MEMORY", value_name = "BYTES", default_value_t = 268_435_456)]
     pub max_presence_memory: usize,
-    /// The most bytes of memory for what was told in all rooms lately, for who comes back; beyond it a room keeps little.
+    /// The most memory, in bytes, for recent events of all rooms, which clients that resume receive; beyond it a room keeps few of them.
     #[arg(long, env = "ROOMKEEPER_MAX_REPLAY_MEMORY", value_name = "BYTES", default_value_t = 268_435_456)]
     pub max_replay_memory: usize,
     /// The most bytes that a client publishes, or is present with, at once.

@@ -1,4 +1,4 @@
-//! What attackers do, and what must not come of it.
+//! The attacks, and the ceilings that the service has to keep during each.
 
 mod bodies;
 mod frames;
@@ -57,19 +57,20 @@ pub struct Outcome {
     pub besides: Vec<(&'static str, usize)>,
 }
 
-/// What a service grows by in any case: buffers of connections that it meets for the first time.
+/// Growth without any attack: buffers of the first connections.
 const ANYHOW: f64 = 8.0;
-/// What is read ahead of a handler for a connection, and of a body (docs/limits.md, Request bodies).
+/// The most bytes of a connection and of a request body that are read before a handler takes them
+/// (docs/limits.md, Request bodies).
 const READ_AHEAD: f64 = 160.0 / 1024.0;
 /// The largest head.
 const HEAD: f64 = 16.0 / 1024.0;
 /// The largest message of a WebSocket.
 const MESSAGE: f64 = 0.5;
-/// What may wait for a client that does not read.
+/// The largest queue of a client that does not read.
 const QUEUE: f64 = 1.0;
-/// What a client in a live room takes (`script/bench live`).
+/// The memory of one client in a live room (`script/bench live`).
 const CLIENT: f64 = 25.0 / 1024.0;
-/// What members of a room keep there together, and what the room keeps of messages.
+/// The data of all members of a room, and the messages that the room keeps.
 const ROOM: f64 = 2.0 + 3.0;
 
 const fn attack(name: &'static str, what: &'static str, seconds: u64, growth_mib: f64, kind: Kind) -> Attack {

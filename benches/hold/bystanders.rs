@@ -28,7 +28,7 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Until honest clients are there; and after the last message, until the listener is told.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// What was seen during an attack.
+/// Measurements taken during an attack.
 pub struct Watched {
     pub outcome: Outcome,
     /// Resident at most, in MiB.
@@ -36,7 +36,7 @@ pub struct Watched {
     pub gets: Paced,
     /// The longest that a probe took; infinite if one was not answered.
     pub probe_ms: f64,
-    /// What is wrong with the listener, if anything is.
+    /// The listener's failure, if it failed.
     pub listener: Option<String>,
 }
 

@@ -43,7 +43,7 @@ fn flood(target: &Target<'_>, cores: Cores, rate: f64, span: Duration) -> Result
             }
             Ok::<_, std::io::Error>(())
         };
-        // What a service that is too slow leaves unread is not waited for.
+        // The attacker stops at the end of the span, even if the service has not read everything.
         let until = (began + span).into();
         let mut nowhere = sink();
         let reading = copy(&mut answers, &mut nowhere);

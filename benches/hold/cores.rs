@@ -1,4 +1,4 @@
-//! Who runs on which core: attackers must not measure how they take the processor from the service.
+//! Assigns processes to cores, so that attackers do not take processor time from the service.
 
 use std::fmt;
 

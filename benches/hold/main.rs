@@ -1,5 +1,6 @@
-//! What attackers can make the service hold and do, and what others notice of it. Run by `script/bench hold`; prints a
-//! table, a row an attack. `script/bench hold unread places` measures these alone.
+//! Measures how much memory and time attackers can cost the service, and how its other clients fare. Run by
+//! `script/bench hold`; prints a table with a row for each attack. `script/bench hold unread places` runs only these
+//! two.
 
 #[path = "../shared/asks.rs"]
 mod asks;

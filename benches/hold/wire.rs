@@ -22,7 +22,7 @@ const LITTLE: u32 = 4096;
 /// nothing of it keeps 256.
 const APART: Duration = Duration::from_millis(1);
 
-/// Connects so many sockets, and writes this to each.
+/// Connects `count` sockets, and writes `beginning` to each.
 pub async fn dial(address: SocketAddr, count: usize, beginning: &[u8]) -> Result<Vec<TcpStream>> {
     let mut sockets = Vec::new();
     for _ in 0..count {

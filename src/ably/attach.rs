@@ -19,13 +19,13 @@ use crate::domain::room_id::RoomId;
 use crate::http::State;
 use crate::realtime::{Attach, Attaching, Identity, Modes};
 
-/// What an attachment gets that asks for nothing in particular (ably-chat.md, section 3.5).
+/// The modes of an attachment that asks for none (ably-chat.md, section 3.5).
 const USUAL_MODES: Modes = Modes::PRESENCE
     .union(Modes::PUBLISH)
     .union(Modes::SUBSCRIBE)
     .union(Modes::PRESENCE_SUBSCRIBE)
     .union(Modes::ANNOTATION_PUBLISH);
-/// To be told of so many members, or of so many bytes of their data, costs as much as a frame.
+/// How many members, or bytes of their data, in a presence sync cost as much as one frame of the client.
 const MEMBERS_A_FRAME: usize = 10;
 const BYTES_A_FRAME: usize = 16 * 1024;
 /// The most admissions of one connection that are read at a time.
@@ -70,7 +70,7 @@ impl Admissions {
         match frame.action {
             action::ATTACH => self.channels.len() >= MAX_PENDING || is_pending(),
             action::DETACH | action::MESSAGE | action::PRESENCE | action::SYNC => is_pending(),
-            // What is admitted is admitted by the credential that is current then.
+            // A pending admission was begun with the current credential, so a new one has to wait for it.
             action::AUTH => !self.channels.is_empty(),
             _ => false,
         }
@@ -91,7 +91,7 @@ impl Client {
             Identity::Client(id) => Some(Arc::clone(id)),
             Identity::Anonymous | Identity::Anyone => None,
         };
-        // Who is in the room already can stay there by what was known last.
+        // A client that is attached already may stay by its last known admission.
         let is_known = self.session.known(&channel, room_of(&channel)).is_some();
         let patience = if is_known { Duration::ZERO } else { PATIENCE };
         self.admissions.reading.push(Box::pin(async move {
@@ -163,7 +163,7 @@ impl Client {
         let covered = self.credential.on(channel).modes();
         let asked = wanted_modes(frame) & covered;
         let modes = asked & known.modes;
-        // What is not known to be allowed is not given; who asks for nothing else keeps what they had.
+        // Only modes that are known to be allowed are given; if none is left, the attachment keeps its modes.
         let (asked, modes) =
             if modes.is_empty() { (known.asked & covered, known.modes & covered) } else { (asked, modes) };
         if modes.is_empty() {

@@ -1,5 +1,5 @@
-//! What a client says, in the bytes that it came in. It is looked through once, which builds nothing: many tiny values
-//! would take a hundred times the memory of their bytes.
+//! The data of messages and presence, kept as the bytes that the client sent. They are checked in one pass that builds
+//! no tree of values: a tree of many tiny values would take a hundred times the memory of its bytes.
 
 mod extras;
 

@@ -11,7 +11,7 @@ use super::content::{Span, WireData, WireExtras};
 use super::error::ErrorInfo;
 use crate::realtime::Modes;
 
-/// What a frame is for.
+/// The actions of frames.
 pub mod action {
     pub const HEARTBEAT: u32 = 0;
     pub const ACK: u32 = 1;
@@ -32,7 +32,7 @@ pub mod action {
     pub const AUTH: u32 = 17;
 }
 
-/// What a presence item says of its member (ably-chat.md, section 4.3).
+/// The actions of presence items (ably-chat.md, section 4.3).
 pub mod presence_action {
     pub const PRESENT: u32 = 1;
     pub const ENTER: u32 = 2;
@@ -58,7 +58,7 @@ pub fn flags_of(modes: Modes) -> u64 {
     u64::from(modes.bits()) << flag::MODES
 }
 
-/// A frame from a client. What it may also carry is not looked at: its ids and times are ours to say.
+/// A frame from a client. Other members are ignored: the service sets ids and times.
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Incoming {
@@ -76,7 +76,7 @@ pub struct Incoming {
     pub auth: Option<IncomingAuth>,
 }
 
-/// What an attach asks for besides modes.
+/// The parameters of an attach, besides its modes.
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Params {
@@ -112,7 +112,7 @@ pub struct IncomingAuth {
     pub access_token: Option<String>,
 }
 
-/// What is left of a frame that can't be read: enough to answer it.
+/// The members of an unreadable frame that an answer needs.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Head {

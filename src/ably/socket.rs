@@ -52,7 +52,7 @@ const APART: Duration = Duration::from_millis(2);
 const AT_ONCE: usize = 16 * 1024;
 /// How long before its end a token's renewal is asked for.
 const RENEW_BEFORE: Duration = Duration::from_secs(30);
-/// So many bytes cost as much as a frame.
+/// How many bytes cost as much as one frame.
 const BYTES_A_FRAME: usize = 16 * 1024;
 /// How much of why a client was refused stands in the log, in characters: some of it is the client's own text.
 const LONGEST_REASON: usize = 200;

@@ -1,4 +1,4 @@
-//! What is known of a connection, and which deadline it has (docs/limits.md, Deadlines).
+//! The state of a connection, and the deadline that follows from it (docs/limits.md, Deadlines).
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -38,7 +38,7 @@ pub enum Body {
     Chunked,
 }
 
-/// What a connection is used for right now.
+/// The phase that a connection is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// The head of a request arrives: so many bytes came, and whether its end is among them.

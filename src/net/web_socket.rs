@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use super::{Connection, Stream};
 use crate::budget::Share;
 
-/// What is read at once.
+/// The most bytes of one read.
 const CHUNK: usize = 4096;
 /// The largest payload of a control frame (RFC 6455, section 5.5).
 const MAX_CONTROL: u64 = 125;
@@ -85,7 +85,7 @@ pub fn split(framed: Framed<Stream, h1::Codec>, max: usize, share: Share) -> (Re
 }
 
 impl Reader {
-    /// The next message. What was read so far is kept when this is dropped before it is done.
+    /// The next message. Safe to cancel: what was read so far is kept.
     ///
     /// # Errors
     /// Nothing comes after one.
@@ -209,7 +209,7 @@ fn header(bytes: &[u8]) -> Option<(bool, u64)> {
 impl Writer {
     /// Adds a frame to what is to be written.
     pub fn feed(&mut self, frame: Bytes, is_text: bool) {
-        // What is a text is UTF-8 here; nothing else is written as one.
+        // Only UTF-8 is written as text.
         let message = match is_text {
             true => ws::Message::Text(ByteString::try_from(frame).unwrap_or_default()),
             false => ws::Message::Binary(frame),
@@ -234,7 +234,7 @@ impl Writer {
         self.unwritten.len()
     }
 
-    /// Writes everything. What was written so far stays written when this is dropped before it is done.
+    /// Writes everything. Safe to cancel: what was written so far stays written.
     ///
     /// # Errors
     /// The other side is gone.

@@ -61,7 +61,7 @@ pub struct Limits {
     pub output_memory: usize,
     /// Bytes that the members of all rooms take in memory.
     pub presence_memory: usize,
-    /// Bytes that all rooms keep of what was told lately; beyond them, one that goes on keeps little.
+    /// The most bytes of recent events that all rooms keep together; beyond them, an active room keeps few.
     pub replay_memory: usize,
     /// Bytes of the messages, or of the presence data, of one frame.
     pub message_size: usize,

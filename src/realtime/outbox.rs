@@ -16,7 +16,7 @@ const MOST: usize = 5_000;
 const MOST_BYTES: usize = 1024 * 1024;
 /// The most of snapshots of members besides: one of a room that is full of data has to fit.
 const MOST_SNAPSHOT_BYTES: usize = 3 * 1024 * 1024;
-/// What an event of a room takes in each queue, beside the event itself, which all queues share.
+/// The memory of an event in each queue, besides the event itself, which all queues share.
 const ENTRY: usize = size_of::<Tell>();
 
 /// One thing to tell.
@@ -151,7 +151,7 @@ impl Outbox {
         self.filled.notify_one();
     }
 
-    /// What was taken last is written.
+    /// Marks the batch that was taken last as written.
     pub fn written(&self) {
         let mut state = self.lock();
         let written = mem::take(&mut state.taken);

@@ -1,4 +1,4 @@
-//! What a client says, or keeps with its presence: passed on as it came.
+//! The data of a message or of a member, delivered in the bytes that it came in.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ pub struct Raw {
     pub bytes: Arc<[u8]>,
 }
 
-/// What a client says or keeps with its presence.
+/// The data of a message or of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Data {
     Text(Arc<str>),
@@ -30,7 +30,7 @@ pub struct Payload {
     pub claim: Option<Arc<str>>,
 }
 
-/// What an allocation takes besides what is in it: the counts of an `Arc`, and what the allocator rounds up.
+/// The overhead of an allocation: the counts of an `Arc`, and the allocator's rounding.
 pub const ALLOCATION: usize = 24;
 
 impl Payload {

@@ -18,13 +18,13 @@ use crate::socket;
 use crate::target::Target;
 use crate::wire;
 
-/// So many claim more than there may be, and so many what may be.
+/// How many sockets announce a frame that is too large, and how many one of an allowed size.
 const EACH: usize = 100;
 const TOO_LARGE: u64 = 1 << 40;
 const ALLOWED: u64 = 500 * 1024;
 const PIECE: usize = 1024;
 const EVERY: Duration = Duration::from_millis(250);
-/// For the last word to who is refused, and for what it still sends.
+/// How long the close frame may take, and reading what a refused client still sends.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// For a client that says nothing: part of a frame is nothing.
 const SILENT: Duration = Duration::from_secs(30);

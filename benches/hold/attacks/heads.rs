@@ -13,7 +13,7 @@ use crate::wire;
 
 const SOCKETS: usize = 400;
 const EVERY: Duration = Duration::from_secs(1);
-/// So many times sockets are opened for a first head.
+/// How often the sockets are opened for a first head.
 const ROUNDS: usize = 2;
 /// For the head of the first request, and for that of another.
 const FIRST: Duration = Duration::from_secs(2);

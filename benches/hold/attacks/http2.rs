@@ -23,7 +23,7 @@ const EVERY: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(4);
 /// For the head of a first request.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// What a client of HTTP/2 begins with: its preface, and settings that change nothing.
+/// The connection preface of an HTTP/2 client, with empty settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 pub async fn attack(target: &Target<'_>) -> Result<Outcome> {

@@ -15,7 +15,7 @@ use crate::target::Target;
 const DROPPED: usize = 2_000;
 /// More than there are places.
 const KEPT: usize = 1_500;
-/// So many connect at a time.
+/// The most sockets that connect at the same time.
 const LANES: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the places stay taken.
@@ -50,7 +50,7 @@ pub async fn attack(target: &Target<'_>) -> Result<Outcome> {
     })
 }
 
-/// Connects so many, some at a time, and gives those that are kept.
+/// Connects this many sockets, `LANES` at a time, and returns those that stay open.
 async fn connect(
     target: &Target<'_>,
     credential: &str,

@@ -1,8 +1,8 @@
-//! What goes with data: it says what is ephemeral, and must not say what only the service says.
+//! The `extras` of a message: they may mark it ephemeral, and must not hold the service's own claims.
 
 use super::*;
 
-/// What the service says of the client (ably-chat.md, section 4.9): it goes out in `extras`, and nobody else puts it there.
+/// The member of `extras` that holds the client's claims (ably-chat.md, section 4.9). Only the service sets it.
 pub const CLAIM: &str = "userClaim";
 
 /// The name of a member, as far as it matters here.

@@ -1,4 +1,4 @@
-//! What is kept of what a client says, and what is refused.
+//! Which data is kept, in which bytes, and which is refused.
 
 use serde_json::{Value, json};
 

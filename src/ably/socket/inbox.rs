@@ -1,4 +1,4 @@
-//! What was received from a client and is not handled yet: one message, until which no other is read.
+//! The one message that was received from a client and is not handled yet. No other is read before it is handled.
 
 use super::talk::Ending;
 use super::*;
@@ -7,7 +7,7 @@ pub struct Inbox {
     held: Option<Held>,
     /// When what is held can go on, if it waits for a time.
     until: Option<Instant>,
-    /// What is read from one client; what comes quicker waits.
+    /// The rate at which frames of this client are read; faster ones wait.
     rate: Rate,
 }
 

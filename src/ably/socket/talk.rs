@@ -1,4 +1,4 @@
-//! What goes on over an open socket, until it ends.
+//! The loop of an open socket: reads, writes and keeps alive until it ends.
 
 use super::*;
 use inbox::Inbox;
