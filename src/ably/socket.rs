@@ -6,35 +6,26 @@ mod times;
 mod writer;
 
 use std::cell::Cell;
-use std::io;
-use std::num::NonZeroU32;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_codec::Framed;
-use actix_http::ws::{self, CloseCode, CloseReason, HandshakeError};
+use actix_http::ws::{self, CloseCode, HandshakeError};
 use actix_http::{Method, RequestHead, Response, StatusCode, h1};
 use actix_web::http::header::{HOST, ORIGIN};
-use bytes::Bytes;
-use chrono::{DateTime, Utc};
-use governor::Quota;
-use governor::clock::{Clock as _, DefaultClock};
-use tokio::time::{Instant, sleep_until, timeout};
 
 use super::attach::Admissions;
 use super::auth::{self, Credential, Denied, Presented};
 use super::codec::Format;
 use super::error::ErrorInfo;
-use super::frame::{Incoming, Outgoing, action};
-use super::session::{Client, Next, granted};
-use super::{Ably, MAX_FRAME, MAX_INBOUND_RATE, render, rest};
+use super::frame::{Outgoing, action};
+use super::session::{Client, granted};
+use super::{Ably, MAX_FRAME, rest};
 use crate::http::{State, shortened};
 use crate::net::Stream;
-use crate::net::web_socket::{self, Message, ReadError, Reader, Writer};
-use crate::realtime::{Batch, End, Full, Heard, Identity, Place, Rate, Refusal, Session, Tell};
+use crate::net::web_socket::{self, Reader};
+use crate::realtime::{Full, Identity, Place, Session};
 use talk::talk;
-use times::Times;
 use writer::Socket;
 
 /// How long either side may be silent, unless the client asks otherwise (ably-chat.md, section 3.4).

@@ -1,6 +1,13 @@
 //! The `extras` of a message: they may mark it ephemeral, and must not hold the service's own claims.
 
-use super::*;
+use std::fmt;
+
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::{Checked, Span, raw};
+use crate::ably::codec::{Format, NotAFrame};
+use crate::realtime::Raw;
 
 /// The member of `extras` that holds the client's claims (ably-chat.md, section 4.9). Only the service sets it.
 pub const CLAIM: &str = "userClaim";

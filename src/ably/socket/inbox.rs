@@ -1,7 +1,18 @@
 //! The one message that was received from a client and is not handled yet. No other is read before it is handled.
 
+use std::num::NonZeroU32;
+
+use governor::Quota;
+use governor::clock::{Clock as _, DefaultClock};
+use tokio::time::Instant;
+
+use super::BYTES_A_FRAME;
 use super::talk::Ending;
-use super::*;
+use super::times::Times;
+use crate::ably::MAX_INBOUND_RATE;
+use crate::ably::frame::Incoming;
+use crate::net::web_socket::{Message, ReadError};
+use crate::realtime::Rate;
 
 pub struct Inbox {
     held: Option<Held>,

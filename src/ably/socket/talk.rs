@@ -1,7 +1,22 @@
 //! The loop of an open socket: reads, writes and keeps alive until it ends.
 
-use super::*;
-use inbox::Inbox;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use actix_http::ws::{CloseCode, CloseReason};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::inbox::Inbox;
+use super::times::Times;
+use super::writer::Socket;
+use super::{AFTER_OCCUPANCY, BEFORE_OCCUPANCY, FAREWELL, last};
+use crate::ably::error::ErrorInfo;
+use crate::ably::frame::action;
+use crate::ably::session::{Client, Next};
+use crate::ably::{MAX_FRAME, MAX_INBOUND_RATE};
+use crate::net::web_socket::{Message, ReadError, Reader};
+use crate::realtime::{Batch, End, Refusal, Tell};
 
 /// How a socket ends.
 pub struct Ending {

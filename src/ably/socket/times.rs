@@ -1,6 +1,11 @@
 //! Deadlines of a socket: ping, silence, token renewal, token expiry.
 
-use super::*;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::{Instant, sleep_until};
+
+use super::{PINGED, RENEW_BEFORE};
 
 /// When what has to be done next without a frame from the client or for it.
 pub struct Times {

@@ -1,6 +1,17 @@
 //! Writing to a socket: in the client's format, and apart where that matters.
 
-use super::*;
+use std::io;
+
+use actix_http::ws::CloseReason;
+use bytes::Bytes;
+use tokio::time::{Instant, timeout};
+
+use super::{APART, AT_ONCE, FAREWELL};
+use crate::ably::codec::Format;
+use crate::ably::frame::Outgoing;
+use crate::ably::render;
+use crate::net::web_socket::{Reader, Writer};
+use crate::realtime::{Heard, Tell};
 
 pub struct Socket {
     writer: Writer,
