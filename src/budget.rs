@@ -16,7 +16,7 @@ pub struct Budget(Arc<Inner>);
 struct Inner {
     max: usize,
     used: AtomicUsize,
-    /// What those hold who were told to go.
+    /// Bytes of the holders that were told to go.
     leaving: AtomicUsize,
     number: AtomicU64,
     holders: Mutex<HashMap<u64, Arc<Holder>>>,
@@ -32,7 +32,7 @@ struct Holder {
     waker: AtomicWaker,
 }
 
-/// What one holder has of a budget, given back when it is dropped.
+/// The bytes of one holder, given back when this is dropped.
 #[derive(Debug)]
 pub struct Share {
     budget: Budget,

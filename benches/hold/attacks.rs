@@ -25,7 +25,7 @@ pub struct Attack {
     pub span: Duration,
     /// By how much the resident memory may grow, in MiB.
     pub growth_mib: f64,
-    /// What the service is told besides.
+    /// Settings of the service for this attack.
     pub settings: &'static [(&'static str, &'static str)],
     kind: Kind,
 }
@@ -46,14 +46,14 @@ enum Kind {
     Places,
 }
 
-/// What came of an attack.
+/// The outcome of an attack.
 #[derive(Default)]
 pub struct Outcome {
     /// Requests, frames, and pieces of them.
     pub sent: usize,
     /// Sockets that the service still holds when their deadline is over; `None` where they have none.
     pub late: Option<usize>,
-    /// What else must not be, and how often it was.
+    /// Other faults, and how often each was seen.
     pub besides: Vec<(&'static str, usize)>,
 }
 

@@ -18,9 +18,9 @@ pub struct Row<'a> {
     pub after: f64,
     pub gets: Paced,
     pub beside_refusals: Paced,
-    /// What the attackers send in a second.
+    /// What the attackers send, a second.
     pub rate: f64,
-    /// And those whom they are compared with.
+    /// What the refused attackers send that they are compared with, a second.
     pub refused_rate: f64,
     pub probe_ms: f64,
     pub listener: Option<String>,
@@ -36,7 +36,7 @@ pub fn head() {
     println!("|---|--:|---|---|---|---|---|---|---|---|---|");
 }
 
-/// What of a row is beyond its ceiling.
+/// The figures of a row that exceed their ceilings.
 #[derive(Default)]
 struct Missed(Vec<&'static str>);
 

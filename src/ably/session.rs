@@ -1,4 +1,4 @@
-//! What a client says over its socket, frame by frame (ably-chat.md, section 3).
+//! Handles a client's frames (ably-chat.md, section 3).
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl Client {
             // On its own heap, as it is rare and large: each socket would keep room for it.
             action::AUTH => return Box::pin(self.renew(frame)).await,
             other => {
-                // What is not served yet is refused where a client waits for it, and else let be.
+                // An action that is not served yet is refused if the client waits for an answer, and ignored otherwise.
                 if let Some(serial) = frame.msg_serial {
                     let told = format!("action {other} is not served");
                     self.answer(serial, Err(Refusal::Malformed(told.into())));

@@ -50,7 +50,7 @@ const LONGEST_REASON: usize = 200;
 /// How long a last word may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// What a client asks for when it connects.
+/// The parameters of a connection, as the client asks for them.
 pub struct Wish {
     presented: Option<Presented>,
     client_id: Option<String>,

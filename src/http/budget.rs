@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What the bodies of all requests may take together, in bytes as they arrived. Clones share it.
+/// The most bytes, as they arrived, that the bodies of all requests take together. Clones share it.
 #[derive(Debug, Clone)]
 pub struct BodyBudget(Arc<Semaphore>);
 
-/// What one body has taken; it is given back when this is dropped.
+/// The bytes that one body has taken, given back when this is dropped.
 #[derive(Debug)]
 pub struct Taken {
     budget: BodyBudget,
@@ -20,7 +20,7 @@ pub struct Taken {
 pub struct Exhausted;
 
 impl BodyBudget {
-    /// A budget of so many bytes.
+    /// A budget of `bytes`.
     pub fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
     }
@@ -30,7 +30,7 @@ impl BodyBudget {
         Taken { budget: self.clone(), permit: None }
     }
 
-    /// What is left.
+    /// The bytes that are left.
     pub fn left(&self) -> usize {
         self.0.available_permits()
     }

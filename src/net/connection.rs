@@ -32,7 +32,7 @@ const CHUNK_OF_UNKNOWN: usize = 2 * 1024;
 /// A body that a request announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Body {
-    /// So many bytes, which are still to come.
+    /// The number of bytes that are still to come.
     Length(u64),
     /// In chunks, of which nobody knows how many.
     Chunked,
@@ -41,7 +41,7 @@ pub enum Body {
 /// The phase that a connection is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The head of a request arrives: so many bytes came, and whether its end is among them.
+    /// The head of a request arrives: how many bytes came, and whether its end is among them.
     Head {
         bytes: usize,
         has_ended: bool,
@@ -80,12 +80,12 @@ pub struct Connection {
     /// The last bytes of the head so far.
     last_bytes: Cell<[u8; 2]>,
     deadline: Cell<Option<Instant>>,
-    /// Who waits to read, while nothing may be read.
+    /// The reader to wake when it may read again.
     reader: Cell<Option<Waker>>,
     /// The next request, which waits until the answer before is written.
     follower: Cell<Option<Waker>>,
     is_late: Cell<bool>,
-    /// What goes on once HTTP is done.
+    /// The task that takes the connection over after HTTP, such as a WebSocket.
     next: RefCell<Option<LocalBoxFuture<'static, ()>>>,
 }
 
@@ -182,7 +182,7 @@ impl Connection {
         *self.next.borrow_mut() = Some(next);
     }
 
-    /// What is to go on now.
+    /// Takes the task that follows HTTP.
     pub fn take_next(&self) -> Option<LocalBoxFuture<'static, ()>> {
         self.next.borrow_mut().take()
     }

@@ -16,7 +16,7 @@ use super::Connection;
 pub struct Stream {
     transport: Transport,
     connection: Rc<Connection>,
-    /// What was read behind the head of a request, and is not handed over yet.
+    /// Bytes that were read behind the head of a request and are not handed over yet.
     rest: BytesMut,
 }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::Connection;
 
-/// What serves a connection, supervised. It is dropped, and with it the socket, as soon as it has to end.
+/// Serves a connection under its deadlines. The future is dropped, and with it the socket, as soon as it has to end.
 pub struct Supervised<F> {
     serving: Pin<Box<F>>,
     connection: Rc<Connection>,

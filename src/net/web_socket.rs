@@ -25,7 +25,7 @@ const CHUNK: usize = 4096;
 /// The largest payload of a control frame (RFC 6455, section 5.5).
 const MAX_CONTROL: u64 = 125;
 
-/// What the other side said.
+/// A message from the other side.
 #[derive(Debug)]
 pub enum Message {
     /// UTF-8.
@@ -159,7 +159,7 @@ impl Reader {
         }
     }
 
-    /// What a frame says; `None` for a fragment.
+    /// The message that a frame completes; `None` for a fragment.
     fn message(&mut self, frame: Frame) -> Result<Option<Message>, ReadError> {
         let (is_text, bytes) = match frame {
             Frame::Text(text) => (true, text),

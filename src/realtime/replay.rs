@@ -1,4 +1,4 @@
-//! What was told in a room lately: for whoever was away for a moment.
+//! The recent events of a room, for clients that resume.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ const MOST: usize = 4_000;
 const MOST_BYTES: usize = 3 * 1024 * 1024;
 /// The same where all rooms of the node keep more than they may.
 const LITTLE: usize = 64 * 1024;
-/// What an event takes among the others; half of the places may be empty.
+/// The memory of an event's place in the queue; half of the places may be empty.
 const PLACE: usize = 2 * size_of::<Past>();
 
 /// The last events of a room, each with its place in the room's order.
@@ -28,7 +28,7 @@ pub struct Replay {
     head: Serial,
     events: VecDeque<Past>,
     kept: Arc<Kept>,
-    /// What waits for clients: also what is kept here no more.
+    /// Events that wait for clients, also those that are no longer kept here.
     output: Budget,
 }
 

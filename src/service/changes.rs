@@ -37,11 +37,11 @@ struct Waiting {
     filled: Notify,
 }
 
-/// So many are told one by one.
+/// Beyond this many changes, a single `Many` is sent.
 const MOST: usize = 64;
 
 impl Told {
-    /// Tells it soon; whoever made the change does not wait for that.
+    /// Queues a change to be sent soon; its maker does not wait for that.
     pub fn add(&self, change: Change) {
         let mut changes = self.0.changes.lock().unwrap_or_else(PoisonError::into_inner);
         match changes.len() {
@@ -53,7 +53,7 @@ impl Told {
         self.0.filled.notify_one();
     }
 
-    /// What is to be told now, as soon as there is something.
+    /// Waits for changes, and returns those to send now.
     pub async fn next(&self) -> Vec<Change> {
         loop {
             let changes = mem::take(&mut *self.0.changes.lock().unwrap_or_else(PoisonError::into_inner));

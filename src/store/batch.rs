@@ -16,12 +16,12 @@ use tokio::time::{Instant, timeout};
 use super::StoreError;
 use super::pool::Pool;
 
-/// What can be asked for in one statement with others of its kind.
+/// A request that can share a statement with others of its kind.
 pub trait Item: Send + Sync + 'static {
-    /// What is answered.
+    /// The answer to one request.
     type Value: Send;
 
-    /// Its part of a statement's work, in rows: a statement is for so many, or for one item.
+    /// Its part of a statement's work, in rows. A statement is for a bounded number of rows, or for one item.
     fn weight(&self) -> usize {
         1
     }
@@ -32,18 +32,17 @@ pub trait Item: Send + Sync + 'static {
     }
 }
 
-/// What is asked for while a statement runs is asked for together by the next one. Who comes alone goes at once. A
-/// statement begins after all that it is for was asked for: so each sees what was acknowledged before it was sent.
+/// Requests that arrive while a statement runs share the next one. A lone request is sent immediately. A statement
+/// begins after all of its requests arrived, so each of them sees what was acknowledged before it was sent.
 ///
-/// Statements run in a task of their own: who gives up takes nothing from those whose statement is the same. That task
-/// also has the only timer in here: one for each who waits would cost a call of the system, as tokio is told anew of each that
-/// is due before all others.
+/// Statements run in a task of their own, so a request that gives up does not cancel the others of its statement. That
+/// task also has the only timer: one for each waiter would cost a system call whenever it becomes the earliest.
 pub struct Batch<I: Item>(Arc<Shared<I>>);
 
 struct Shared<I: Item> {
     waiting: Mutex<Waiting<I>>,
     connect: Connect<I>,
-    /// Who waited so long is told that the database is not available; a statement is given up then.
+    /// The longest that a request waits: then it fails as the database is unavailable, and so does its statement.
     patience: Duration,
 }
 
@@ -58,7 +57,7 @@ struct Asked<I: Item> {
     asker: Asker<I>,
 }
 
-/// Who asked, and since when it waits.
+/// The waiter of a request, and when it began to wait.
 struct Asker<I: Item> {
     answer: Option<oneshot::Sender<Answer<I>>>,
     since: Instant,
@@ -82,14 +81,14 @@ type Ask<I> = Box<dyn FnOnce(Part<I>) -> BoxFuture<'static, Answers<I>> + Send>;
 const MOST: usize = 512;
 /// The items of one.
 const MOST_ITEMS: usize = 128;
-/// Who waited so long waits for a statement that is held up, by a lock or by its connection, or for one of many: the next
-/// one runs beside it. So often, at least, it is looked who waits.
+/// After this long, the statement that a request waits for is held up by a lock or by its connection, or too many wait:
+/// the next statement runs beside it. The waiters are checked at least this often.
 const SLOW: Duration = Duration::from_millis(100);
-/// So many run then at most: they leave a connection of the thread to others.
+/// The most statements that run then: they leave a connection of the thread to others.
 const AT_ONCE: usize = 3;
 
 impl<I: Item> Batch<I> {
-    /// What is asked for with a statement, on connections of `db`. Nobody waits much longer than `patience`.
+    /// A batch that runs `statement` on connections of `db`. No request waits much longer than `patience`.
     pub fn new(db: &Pool, patience: Duration, statement: Statement<I>) -> Self {
         let db = db.clone();
         Self::connecting(patience, move || {
@@ -258,7 +257,7 @@ impl<I: Item> Shared<I> {
         }
         for place in 0..askers.len() {
             let waiting = askers.get_mut(place..).unwrap_or_default();
-            // Who gave up was told that nothing is done. When the database is gone, it is gone for all.
+            // A request that gave up was answered that nothing is done. A database that is gone is gone for all.
             let is_asked = is_for_each
                 && !matches!(error, StoreError::Unavailable(_))
                 && waiting.first().is_some_and(|asker| !asker.is_gone());

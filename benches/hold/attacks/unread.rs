@@ -25,7 +25,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Until what the system takes is full, and the deadline begins; and for a last word.
 const FULL: Duration = Duration::from_secs(3);
 const ID: usize = 500_000;
-/// What the service takes of requests before it has answered one: the rest waits with the system.
+/// The bytes of requests that the service reads before it answers one; the rest waits in the system's buffers.
 const READ: usize = 16 * 1024;
 
 /// Half ask for pages of rooms, as a backend may, and half for the description of the API, as anybody may.

@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// What goes with data: an object, as it came, without what only the service says.
+/// The `extras` of a message: an object, in the bytes that it came in, without the service's own claims.
 #[derive(Debug, PartialEq)]
 pub struct WireExtras {
     pub raw: Raw,

@@ -125,7 +125,7 @@ pub async fn talk(mut socket: Socket, mut incoming: Reader, mut client: Client, 
 
 async fn finish(mut socket: Socket, mut incoming: Reader, client: Client, ending: Ending) {
     if ending.is_final {
-        // What was answered before is told before.
+        // Earlier answers are written first.
         if let Ok(Batch::Ordered(batch)) = timeout(Duration::ZERO, client.session.outbox().next()).await {
             let _ = timeout(FAREWELL, socket.write_all(batch)).await;
         }

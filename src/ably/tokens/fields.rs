@@ -20,7 +20,7 @@ pub struct Fields {
 /// The longest name, nonce or signature, in bytes. A nonce is kept until no request with it could be in time.
 const LONGEST: usize = 256;
 const LONGEST_CAPABILITY: usize = 32 * 1024;
-/// So many digits and a sign hold every number of milliseconds that there is.
+/// Enough digits, with a sign, for every number of milliseconds.
 const LONGEST_NUMBER: usize = 20;
 
 impl Fields {
