@@ -34,7 +34,7 @@ use crate::ably::{self, Ably};
 use crate::acs::{self, Acs};
 use crate::http::State;
 use crate::http::local::Local;
-use crate::net::{Connection, Gate, Stream, Supervised};
+use crate::net::{Connection, Gate, Stream, Supervised, Turns};
 
 /// How long requests in flight have when the service ends.
 const DRAIN_SECONDS: u64 = 30;
@@ -97,10 +97,10 @@ impl Site {
         fn_factory(move || {
             let (site, tls) = (self.clone(), tls.clone());
             async move {
-                let (gate, stop) = (site.gate.clone(), site.stop.clone());
+                let (gate, stop, turns) = (site.gate.clone(), site.stop.clone(), Turns::default());
                 let http = Rc::new(site.http().new_service(()).await.map_err(|_| ())?);
                 Ok(fn_service(move |tcp: TcpStream| {
-                    let (http, tls, stop) = (Rc::clone(&http), tls.clone(), stop.clone());
+                    let (http, tls, stop, turns) = (Rc::clone(&http), tls.clone(), stop.clone(), turns.clone());
                     let peer = tcp.peer_addr().ok();
                     let slot = gate.enter(peer.map(|peer| peer.ip()));
                     async move {
@@ -109,7 +109,7 @@ impl Site {
                             return Ok(());
                         };
                         let _ = tcp.set_nodelay(true); // else a frame waits until the client has acknowledged the one before
-                        let connection = Rc::new(Connection::new(peer, local, tls.is_some(), slot));
+                        let connection = Rc::new(Connection::new(peer, local, tls.is_some(), slot, turns));
                         let Some(stream) = open(tcp, tls, &connection).await else { return Ok(()) };
                         poll_fn(|cx| http.poll_ready(cx)).await.map_err(|_| ())?;
                         let _ = Supervised::new(http.call((stream, peer)), Rc::clone(&connection), stop).await;

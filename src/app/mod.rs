@@ -159,7 +159,12 @@ fn phases<B, S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = E
             connection.answered().await;
         }
         let has_place = connection.as_ref().is_none_or(|connection| connection.request_begins(body));
+        let turn = match &connection {
+            Some(connection) => connection.wait_for_turn().await,
+            None => None,
+        };
         let mut answer = answering.await;
+        drop(turn);
         if let Some(connection) = connection {
             connection.answer_begins();
         }

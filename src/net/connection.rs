@@ -7,9 +7,11 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::gate::Slot;
+use super::turns::{Pace, Turns};
 
 /// How long the head of the first request may take: until then nothing is known of the client.
 pub const FIRST_HEAD: Duration = Duration::from_secs(2);
@@ -75,6 +77,8 @@ pub struct Connection {
     body: Cell<Option<Body>>,
     /// Something was read that may have to be looked at before more is.
     has_read: Cell<bool>,
+    /// More was read behind the head of the request, and is not handed over yet.
+    has_rest: Cell<bool>,
     /// No request was read yet.
     is_new: Cell<bool>,
     /// The last bytes of the head so far.
@@ -85,13 +89,14 @@ pub struct Connection {
     /// The next request, which waits until the answer before is written.
     follower: Cell<Option<Waker>>,
     is_late: Cell<bool>,
+    pace: Pace,
     /// The task that takes the connection over after HTTP, such as a WebSocket.
     next: RefCell<Option<LocalBoxFuture<'static, ()>>>,
 }
 
 impl Connection {
-    /// A connection that was just accepted.
-    pub fn new(peer: Option<SocketAddr>, local: SocketAddr, is_tls: bool, slot: Slot) -> Self {
+    /// A connection that was just accepted; `turns` are those of its thread.
+    pub fn new(peer: Option<SocketAddr>, local: SocketAddr, is_tls: bool, slot: Slot, turns: Turns) -> Self {
         Self {
             peer,
             local,
@@ -100,12 +105,14 @@ impl Connection {
             phase: Cell::new(Phase::HEAD),
             body: Cell::new(None),
             has_read: Cell::new(false),
+            has_rest: Cell::new(false),
             is_new: Cell::new(true),
             last_bytes: Cell::new([0; 2]),
             deadline: Cell::new(Some(Instant::now() + FIRST_HEAD)),
             reader: Cell::new(None),
             follower: Cell::new(None),
             is_late: Cell::new(false),
+            pace: Pace::new(turns),
             next: RefCell::default(),
         }
     }
@@ -150,6 +157,13 @@ impl Connection {
         self.body.set(body.filter(|body| *body != Body::Length(0)));
         self.is_new.set(false);
         self.slot.borrow_mut().settle()
+    }
+
+    /// Waits while too many requests of clients that pipeline are being handled, if this client pipelines: it has sent
+    /// more than this request already. The request is handled while the permit is held.
+    pub async fn wait_for_turn(&self) -> Option<SemaphorePermit<'_>> {
+        let is_pipelining = self.has_rest.get() && self.body.get().is_none();
+        if is_pipelining { self.pace.turns().pipelined().await } else { None }
     }
 
     /// The request's body is wanted.
@@ -250,6 +264,16 @@ impl Connection {
             }
             _ => read.len(),
         }
+    }
+
+    /// Whether bytes that were read are not handed over yet.
+    pub(super) fn has_rest(&self, has_rest: bool) {
+        self.has_rest.set(has_rest);
+    }
+
+    /// How many bytes it moves, and when it has to let others go first.
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// Where a head ends among these bytes of it: behind its empty line. Empty lines before it are no part of it.

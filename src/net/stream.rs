@@ -74,9 +74,11 @@ impl AsyncRead for Stream {
             buf.put_slice(&this.rest.split_to(taken));
             if this.rest.is_empty() {
                 this.rest = BytesMut::new();
+                this.connection.has_rest(false);
             }
             return Poll::Ready(Ok(()));
         }
+        let most = most.min(ready!(this.connection.pace().poll_allowance(cx)));
         if buf.remaining() <= most {
             ready!(Pin::new(&mut this.transport).poll_read(cx, buf))?;
         } else {
@@ -86,10 +88,12 @@ impl AsyncRead for Stream {
             buf.advance(read);
         }
         let read = buf.filled().get(before..).unwrap_or_default();
+        this.connection.pace().moved(read.len());
         let taken = this.connection.was_read(read);
         if taken < read.len() {
             this.rest = BytesMut::from(read.get(taken..).unwrap_or_default());
             buf.set_filled(before + taken);
+            this.connection.has_rest(true);
         }
         Poll::Ready(Ok(()))
     }
@@ -97,7 +101,12 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().transport).poll_write(cx, buf)
+        let this = self.get_mut();
+        let most = buf.len().min(ready!(this.connection.pace().poll_allowance(cx)));
+        let part = buf.get(..most).unwrap_or_default();
+        let written = ready!(Pin::new(&mut this.transport).poll_write(cx, part))?;
+        this.connection.pace().moved(written);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -16,6 +16,8 @@ const MOST: usize = 5_000;
 const MOST_BYTES: usize = 1024 * 1024;
 /// The most of snapshots of members besides: one of a room that is full of data has to fit.
 const MOST_SNAPSHOT_BYTES: usize = 3 * 1024 * 1024;
+/// The most of its own answers that wait for a client before no further request of it is read.
+const MOST_OWN_BYTES: usize = 64 * 1024;
 /// The memory of an event in each queue, besides the event itself, which all queues share.
 const ENTRY: usize = size_of::<Tell>();
 
@@ -184,6 +186,11 @@ impl Outbox {
         state.ordered.len() + tells <= MOST / 4 * 3 && state.held.events + bytes <= MOST_BYTES / 4 * 3
     }
 
+    /// True while so much of what the client asked for waits for it that it should not ask for more.
+    pub fn is_behind(&self) -> bool {
+        self.lock().held.own > MOST_OWN_BYTES
+    }
+
     /// Ends the transport; what is not written yet never is.
     pub fn end(&self, why: End) {
         let mut state = self.lock();
@@ -282,6 +289,20 @@ mod tests {
 
         assert!(matches!(outbox.next().await, Batch::End(End::Overflow)));
         assert!(outbox.lock().ordered.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_client_is_behind_until_its_own_answers_are_written_and_not_for_what_others_say() {
+        let outbox = outbox();
+        outbox.push(Tell::Own(Bytes::from(vec![0; MOST_OWN_BYTES])));
+        assert!(outbox.is_behind());
+        assert!(matches!(outbox.next().await, Batch::Ordered(_)));
+        assert!(outbox.is_behind(), "it is not written yet");
+
+        outbox.written();
+        assert!(!outbox.is_behind());
+        outbox.push(Tell::Own(Bytes::from_static(b"an ACK")));
+        assert!(!outbox.is_behind());
     }
 
     #[tokio::test]

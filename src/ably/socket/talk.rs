@@ -103,7 +103,10 @@ pub async fn talk(mut socket: Socket, mut incoming: Reader, mut client: Client, 
             batch = client.session.outbox().next() => {
                 write(&mut socket, &mut incoming, &mut inbox, &client, batch, &mut times).await
             }
-            message = incoming.next(), if inbox.is_empty() => inbox.receive(message, &mut times),
+            // A client that does not take its answers gets no further ones: they would wait here.
+            message = incoming.next(), if inbox.is_empty() && !client.session.outbox().is_behind() => {
+                inbox.receive(message, &mut times)
+            }
             admission = client.admissions.next() => {
                 client.finish_attach(admission);
                 Ok(())
@@ -187,8 +190,8 @@ async fn written(
                     Err(_) => Err(Ending::broken(CloseCode::Policy)),
                 };
             }
-            // One that takes long to read may say something meanwhile, a pong for one.
-            message = incoming.next(), if inbox.is_empty() => inbox.receive(message, times)?,
+            // A client that takes long to read may send something meanwhile, such as a pong.
+            message = incoming.next(), if inbox.is_empty() && !outbox.is_behind() => inbox.receive(message, times)?,
             () = sleep_until(times.silent()) => return Err(Ending::broken(CloseCode::Policy)),
         }
     }
