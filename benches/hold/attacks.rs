@@ -90,7 +90,7 @@ pub const ATTACKS: [Attack; 12] = [
     attack("first-heads", "400 sockets, a byte a second of a first head", 9, HEAD * 400.0, Kind::FirstHeads),
     attack("second-heads", "400 sockets, a byte a second of a second head", 14, HEAD * 400.0, Kind::SecondHeads),
     attack("chunks", "400 sockets, a chunk a second after the answer", 9, READ_AHEAD * 400.0, Kind::Chunks),
-    attack("unread", "400 sockets, pages asked for and never read", 36, READ_AHEAD * 400.0, Kind::Unread),
+    attack("unread", "400 sockets, pages asked for and never read", 63, READ_AHEAD * 400.0, Kind::Unread),
     attack("heartbeats", "40 WebSockets, heartbeats of 500 KB and never read", 36, QUEUE * 40.0, Kind::Heartbeats),
     attack(
         "values",

@@ -35,7 +35,7 @@ const DATABASE: &str = "INSTRUCTIONS_DATABASE";
 const OPERATION: &str = "INSTRUCTIONS_OPERATION";
 
 /// So many are counted, each by itself, after some that prepare their statement and fill what is filled once.
-const COUNTED: usize = 20;
+const COUNTED: usize = 40;
 const WARM_UP: usize = 3;
 const ATTEMPTS: usize = 20;
 

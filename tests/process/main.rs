@@ -4,6 +4,7 @@ mod cluster;
 mod configuration;
 mod crash;
 mod health;
+mod instructions;
 mod lifecycle;
 mod log;
 mod memory;

@@ -1,14 +1,6 @@
 //! A database that is named, and several services on it.
 
-use crate::service::{DataDir, Service, command, complaint, get, make_room, run};
-
-/// A Postgres of its own for a test.
-fn postgres() -> (DataDir, Service, String) {
-    let data_dir = DataDir::new();
-    let postgres = Service::spawn(command(data_dir.path(), &["postgres"]));
-    let url = postgres.announcement.trim().to_owned();
-    (data_dir, postgres, url)
-}
+use crate::service::{DataDir, Service, command, complaint, get, make_room, postgres, run};
 
 #[tokio::test]
 async fn replicas_that_start_at_once_on_an_empty_database_agree() {

@@ -65,6 +65,14 @@ pub struct Service {
     pub announcement: String,
 }
 
+/// A Postgres of its own for a test.
+pub fn postgres() -> (DataDir, Service, String) {
+    let data_dir = DataDir::new();
+    let postgres = Service::spawn(command(data_dir.path(), &["postgres"]));
+    let url = postgres.announcement.trim().to_owned();
+    (data_dir, postgres, url)
+}
+
 /// What a process left that has ended.
 #[derive(Debug)]
 pub struct Ended {
