@@ -146,7 +146,7 @@ async fn of_token(state: &State, token: ClientToken, now: DateTime<Utc>) -> Resu
             match service::identities::token_stands(&state.ctx, resource, user, issued_at).await {
                 Ok(true) => {}
                 Ok(false) => return Err(Denied::Refused(ErrorInfo::token_revoked())),
-                Err(ServiceError::Unavailable(_)) => return Err(Denied::Unavailable),
+                Err(ServiceError::Unavailable(_) | ServiceError::Overloaded) => return Err(Denied::Unavailable),
                 Err(error) => {
                     tracing::error!(error = ?error, "a user's token can't be judged");
                     return Err(Denied::Unavailable);

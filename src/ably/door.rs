@@ -53,7 +53,7 @@ pub async fn allowed(
             Ok(Allowed { asked, ops, role, who, grant, place, entry })
         }
         Ok(Err(why)) => Err(Denied::Refused(why.into())),
-        Err(ServiceError::Unavailable(_)) => Err(Denied::Unavailable),
+        Err(ServiceError::Unavailable(_) | ServiceError::Overloaded) => Err(Denied::Unavailable),
         Err(error) => {
             tracing::error!(error = ?error, "who may enter can't be read");
             Err(Denied::Refused(ErrorInfo::fault()))

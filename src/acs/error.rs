@@ -84,6 +84,8 @@ pub enum ApiError {
     MethodNotAllowed { allow: &'static str },
     #[error("The service is not available for the moment. Try again.")]
     Unavailable(#[source] ServiceError),
+    #[error("The service has more requests than it can answer in time, and did nothing of this one. Try again.")]
+    Overloaded,
     #[error("The server failed. The log has the reason, under the x-ms-request-id of this answer.")]
     Fault(#[source] Fault),
 }
@@ -211,7 +213,9 @@ impl ApiError {
             Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge"),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "RequestTimeout"),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
-            Self::Unavailable(_) | Self::NoMemory => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+            Self::Unavailable(_) | Self::Overloaded | Self::NoMemory => {
+                (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
+            }
             Self::Fault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
         }
     }
@@ -274,7 +278,7 @@ impl ResponseError for ApiError {
             Self::MethodNotAllowed { allow } => {
                 response.insert_header((ALLOW, *allow));
             }
-            Self::Unavailable(_) | Self::NoMemory => {
+            Self::Unavailable(_) | Self::Overloaded | Self::NoMemory => {
                 response.insert_header((RETRY_AFTER, "1"));
             }
             _ => {}
@@ -294,6 +298,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::OtherOptions => Self::OtherOptions,
             ServiceError::IdentityNotOwned => Self::IdentityNotOwned,
             ServiceError::Unavailable(_) => Self::Unavailable(error),
+            ServiceError::Overloaded => Self::Overloaded,
             ServiceError::Fault(_) => Self::Fault(Fault::Service(error)),
         }
     }

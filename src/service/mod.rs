@@ -67,6 +67,9 @@ pub enum ServiceError {
     /// The database is away or overloaded; trying again may help.
     #[error("the database is not available")]
     Unavailable(#[source] Option<StoreError>),
+    /// More requests come than can be answered in time. Nothing was done; trying again later helps.
+    #[error("the service has more to do than it can answer in time")]
+    Overloaded,
     #[error("a fault")]
     Fault(#[source] StoreError),
 }
@@ -135,6 +138,7 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Fault(_) => Self::Fault(error),
+            StoreError::Overloaded => Self::Overloaded,
             _ => Self::Unavailable(Some(error)),
         }
     }

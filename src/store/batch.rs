@@ -1,4 +1,6 @@
-//! Requests that are in flight together share one statement.
+//! Requests that are in flight together share one statement, and are refused at once if they would wait for too long.
+
+mod load;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,6 +15,7 @@ use sqlx::PgConnection;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
+use self::load::{AT_ONCE, Lane, Load, SLOW};
 use super::StoreError;
 use super::pool::Pool;
 
@@ -48,8 +51,9 @@ struct Shared<I: Item> {
 
 struct Waiting<I: Item> {
     queue: VecDeque<Asked<I>>,
-    /// Statements that run.
-    running: usize,
+    /// The rows of all in the queue.
+    rows: usize,
+    load: Load,
 }
 
 struct Asked<I: Item> {
@@ -77,16 +81,6 @@ type Answer<I> = Result<<I as Item>::Value, StoreError>;
 type Connect<I> = Box<dyn Fn() -> BoxFuture<'static, Result<Ask<I>, StoreError>> + Send + Sync>;
 type Ask<I> = Box<dyn FnOnce(Part<I>) -> BoxFuture<'static, Answers<I>> + Send>;
 
-/// The rows of a statement.
-const MOST: usize = 512;
-/// The items of one.
-const MOST_ITEMS: usize = 128;
-/// After this long, the statement that a request waits for is held up by a lock or by its connection, or too many wait:
-/// the next statement runs beside it. The waiters are checked at least this often.
-const SLOW: Duration = Duration::from_millis(100);
-/// The most statements that run then: they leave a connection of the thread to others.
-const AT_ONCE: usize = 3;
-
 impl<I: Item> Batch<I> {
     /// A batch that runs `statement` on connections of `db`. No request waits much longer than `patience`.
     pub fn new(db: &Pool, patience: Duration, statement: Statement<I>) -> Self {
@@ -113,18 +107,33 @@ impl<I: Item> Batch<I> {
         patience: Duration,
         connect: impl Fn() -> BoxFuture<'static, Result<Ask<I>, StoreError>> + Send + Sync + 'static,
     ) -> Self {
-        let waiting = Mutex::new(Waiting { queue: VecDeque::new(), running: 0 });
+        let waiting = Mutex::new(Waiting { queue: VecDeque::new(), rows: 0, load: Load::default() });
         Self(Arc::new(Shared { waiting, connect: Box::new(connect), patience }))
     }
 
     /// Asks for one item, alone or with others. What fails together is asked for one by one, so that only what is bad
     /// fails; but not if nobody knows whether the statement was done.
+    ///
+    /// # Errors
+    /// `Overloaded` at once if it would wait for too long; then nothing is done. `Unavailable` if it waited for too long.
     pub async fn ask(&self, item: I) -> Result<I::Value, StoreError> {
         let (told, answer) = oneshot::channel();
-        let asker = Asker { answer: Some(told), since: Instant::now() };
-        self.0.lock().queue.push_back(Asked { item, asker });
+        let since = Instant::now();
+        let asker = Asker { answer: Some(told), since };
+        {
+            let mut waiting = self.0.lock();
+            if !waiting.admits(since, self.0.patience) {
+                return Err(StoreError::Overloaded);
+            }
+            waiting.push(Asked { item, asker });
+        }
         self.0.run_up_to(1);
         answer.await.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()))
+    }
+
+    /// Whether an item would be refused now.
+    pub fn is_overloaded(&self) -> bool {
+        !self.0.lock().admits(Instant::now(), self.0.patience)
     }
 }
 
@@ -136,12 +145,14 @@ fn of_any<T, F: Fn(&mut PgConnection) -> BoxFuture<'_, Result<T, StoreError>>>(o
 /// Runs statements, one after the other, until nobody waits.
 struct Running<I: Item> {
     shared: Arc<Shared<I>>,
+    lane: Lane,
     is_over: bool,
 }
 
 impl<I: Item> Running<I> {
     async fn run(mut self) {
         loop {
+            self.shared.lock().load.begins_again(self.lane, Instant::now());
             let ready = self.shared.connect(&mut []).await;
             let asked = self.shared.lock().next(self.shared.patience); // nobody, if all gave up
             match ready {
@@ -154,11 +165,13 @@ impl<I: Item> Running<I> {
         }
     }
 
-    /// Ends if nobody waits, while nobody can come.
+    /// Ends if nobody waits, while nobody can come; or if the statements beside are held up no more.
     fn ends(&mut self) -> bool {
         let mut waiting = self.shared.lock();
-        self.is_over = waiting.queue.is_empty();
-        waiting.running -= usize::from(self.is_over);
+        self.is_over = waiting.queue.is_empty() || waiting.load.is_spare(self.lane, Instant::now());
+        if self.is_over {
+            waiting.load.ends(self.lane);
+        }
         self.is_over
     }
 }
@@ -167,26 +180,47 @@ impl<I: Item> Drop for Running<I> {
     fn drop(&mut self) {
         if !self.is_over {
             let mut waiting = self.shared.lock();
-            waiting.running -= 1;
-            if waiting.running == 0 {
+            waiting.load.ends(self.lane);
+            if waiting.load.count() == 0 {
                 waiting.queue.clear(); // it panicked, and nobody else runs to look who waits
+                waiting.rows = 0;
             }
         }
     }
 }
 
 impl<I: Item> Waiting<I> {
-    /// Those whom the next statement is for, in the order in which they came; who has to be apart keeps its place.
+    fn admits(&self, now: Instant, patience: Duration) -> bool {
+        self.load.admits(self.queue.len(), self.rows, now, patience)
+    }
+
+    fn push(&mut self, asked: Asked<I>) {
+        self.rows += asked.item.weight();
+        self.queue.push_back(asked);
+    }
+
+    fn pop(&mut self) -> Option<Asked<I>> {
+        let asked = self.queue.pop_front()?;
+        self.rows -= asked.item.weight();
+        Some(asked)
+    }
+
+    /// The requests that the next statement is for, in the order in which they came. One that has to be apart keeps its
+    /// place. One whose answer would come too late is told so, and its statement never begins.
     fn next(&mut self, patience: Duration) -> Vec<Asked<I>> {
+        let (most_items, most) = self.load.most();
         let (mut next, mut weight) = (Vec::<Asked<I>>::new(), 0);
         let (mut left, now) = (VecDeque::new(), Instant::now());
-        while left.len() < MOST_ITEMS
-            && let Some(mut asked) = self.queue.pop_front()
+        while left.len() < most_items
+            && let Some(mut asked) = self.pop()
         {
-            if asked.asker.gives_up(now, patience) {
+            if self.load.is_too_late(now.saturating_duration_since(asked.asker.since), patience) {
+                asked.asker.tell(Err(sqlx::Error::PoolTimedOut.into()));
+            }
+            if asked.asker.is_gone() {
                 continue;
             }
-            let fits = next.len() < MOST_ITEMS && weight + asked.item.weight() <= MOST;
+            let fits = next.len() < most_items && weight + asked.item.weight() <= most;
             if !fits && !next.is_empty() {
                 left.push_back(asked);
                 break;
@@ -199,8 +233,10 @@ impl<I: Item> Waiting<I> {
                 next.push(asked);
             }
         }
+        self.rows += left.iter().map(|asked| asked.item.weight()).sum::<usize>();
         left.append(&mut self.queue);
         self.queue = left;
+        self.load.leaves(!self.queue.is_empty(), now);
         next
     }
 }
@@ -209,15 +245,16 @@ impl<I: Item> Shared<I> {
     /// Runs the next statement, unless so many run or it would be for nobody.
     fn run_up_to(self: &Arc<Self>, most: usize) {
         let mut waiting = self.lock();
-        if waiting.running < most && !waiting.queue.is_empty() {
-            waiting.running += 1;
-            drop(waiting); // a task that is dropped at once, at shutdown, locks it
-            tokio::spawn(Running { shared: Arc::clone(self), is_over: false }.run());
+        if waiting.queue.is_empty() {
+            return;
         }
+        let Some(lane) = waiting.load.begin(most, Instant::now()) else { return };
+        drop(waiting); // a task that is dropped at once, at shutdown, locks it
+        tokio::spawn(Running { shared: Arc::clone(self), lane, is_over: false }.run());
     }
 
-    /// Looks who waits, for a statement or for the next one: who waited too long is told so, and if one waits for long
-    /// the next statement runs beside.
+    /// Checks the requests that wait, for a statement or for the next one: those that waited too long are told so, and
+    /// beside statements that are held up the next one runs.
     fn look(self: &Arc<Self>, askers: &mut [Asker<I>]) {
         let now = Instant::now();
         for asker in askers {
@@ -226,12 +263,11 @@ impl<I: Item> Shared<I> {
         let mut waiting = self.lock();
         // They stand there in the order in which they came.
         while waiting.queue.front_mut().is_some_and(|asked| asked.asker.gives_up(now, self.patience)) {
-            waiting.queue.pop_front();
+            waiting.pop();
         }
-        let is_long =
-            waiting.queue.front().is_some_and(|asked| now.saturating_duration_since(asked.asker.since) >= SLOW);
+        let is_held_up = waiting.load.is_held_up(now);
         drop(waiting);
-        if is_long {
+        if is_held_up {
             self.run_up_to(AT_ONCE);
         }
     }
@@ -244,7 +280,12 @@ impl<I: Item> Shared<I> {
         let (items, mut askers): (Vec<I>, Vec<_>) =
             asked.into_iter().map(|Asked { item, asker }| (item, asker)).unzip();
         let whole = Part { range: 0..items.len(), items: items.into() };
-        let mut error = match self.patiently(ask(whole.clone()), &mut askers).await {
+        let began = Instant::now();
+        let answer = self.patiently(ask(whole.clone()), &mut askers).await;
+        if !matches!(&answer, Err(StoreError::Unavailable(_))) || began.elapsed() >= self.patience {
+            self.lock().load.took(began.elapsed());
+        }
+        let mut error = match answer {
             Ok(values) => {
                 iter::zip(&mut askers, values).for_each(|(asker, value)| asker.tell(Ok(value)));
                 return;

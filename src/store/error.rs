@@ -10,6 +10,9 @@ pub enum StoreError {
     /// The database can't be reached, or not now. The client may try again.
     #[error("the database can't be reached")]
     Unavailable(#[source] Arc<sqlx::Error>),
+    /// More requests wait for the database than it can answer in time. Nothing was done; the client may try again.
+    #[error("the database has more to do than it can answer in time")]
+    Overloaded,
     /// The transaction lost against another one and may be run again.
     #[error("the transaction has to be run again")]
     Conflict(#[source] Arc<sqlx::Error>),
@@ -44,7 +47,7 @@ impl StoreError {
         match self {
             Self::Conflict(_) => true,
             Self::Fault(error) => matches!(**error, sqlx::Error::Database(_)),
-            Self::Unavailable(_) => false,
+            Self::Unavailable(_) | Self::Overloaded => false,
         }
     }
 }

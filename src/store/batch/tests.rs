@@ -8,6 +8,7 @@ use futures_util::future::{self, BoxFuture, join, join_all};
 use rstest::rstest;
 use tokio::sync::Semaphore;
 
+use super::load::{MOST, MOST_ITEMS};
 use super::*;
 
 /// A number that is to be doubled.
@@ -247,9 +248,10 @@ async fn nobody_waits_for_ever(#[case] held_up: u32) {
 
     for (answer, waited) in answers {
         assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
-        assert!((PATIENCE..PATIENCE + 2 * SLOW).contains(&waited), "{waited:?}");
+        // It may be known earlier that there is no answer in time.
+        assert!((PATIENCE / 2..PATIENCE + 2 * SLOW).contains(&waited), "{waited:?}");
     }
-    assert_eq!(doubler.asked().len(), held_up as usize + 1);
+    assert!(doubler.asked().len() <= held_up as usize + 1);
 }
 
 #[tokio::test]
@@ -277,31 +279,65 @@ async fn a_statement_that_panics_leaves_nobody_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_many_quick_statements_too_nobody_waits_for_ever() {
+async fn with_more_requests_than_the_database_takes_the_admitted_are_answered_in_time_and_the_others_refused_at_once() {
+    const STATEMENT: Duration = Duration::from_millis(500);
     let begun = Arc::new(Semaphore::new(0));
     let begins = Arc::clone(&begun);
-    let batch = Batch::<Number>::connecting(PATIENCE, move || {
+    let batch = Batch::<Number>::connecting(PATIENCE * 2, move || {
         let begins = Arc::clone(&begins);
         let ask: Ask<Number> = Box::new(move |part| {
             async move {
                 begins.add_permits(part.len());
-                tokio::time::sleep(SLOW / 2).await;
+                tokio::time::sleep(STATEMENT).await;
                 Ok(vec![0; part.len()])
             }
             .boxed()
         });
         future::ready(Ok(ask)).boxed()
     });
-    let answers = join_all((0..100).map(async |_| {
-        let answer = batch.ask(Number(HEAVY)).await; // each alone, or they would wait for five seconds
-        (answer.is_ok(), Instant::now())
+    // 4,000 a second for 6 s. Each statement is for 512 at most, which is 1,000 a second.
+    let answers = join_all((0..24_000_u32).map(async |n| {
+        tokio::time::sleep(Duration::from_micros(250) * n).await;
+        let asked = Instant::now();
+        let answer = batch.ask(Number(n + HEAVY + 1)).await;
+        (answer.map_err(|error| matches!(error, StoreError::Overloaded)), asked.elapsed())
     }));
-    let began = Instant::now();
     let answers = answers.await;
 
-    let longest = answers.iter().map(|(_, at)| *at - began).max().unwrap();
-    assert!(longest < PATIENCE + 2 * SLOW, "{longest:?}");
-    let done = answers.iter().filter(|(is_ok, _)| *is_ok).count();
-    assert!(done > 40, "{done} with several statements at once; one after the other they would be 20");
-    assert_eq!(begun.available_permits(), done, "nothing is begun for who was told that it is not");
+    let waited =
+        |of: Result<u32, bool>| answers.iter().filter(move |(answer, _)| *answer == of).map(|(_, waited)| *waited);
+    let (done, refused): (Vec<_>, Vec<_>) = (waited(Ok(0)).collect(), waited(Err(true)).collect());
+    assert_eq!(done.len() + refused.len(), answers.len(), "nobody is told that the database is away");
+    assert!(done.len() > 4_800, "{} of 6,000 that it can do", done.len());
+    assert_eq!(begun.available_permits(), done.len(), "nothing is begun for a request that is refused");
+    // At first it is not known how long a statement takes.
+    let longest = done.iter().skip(done.len() / 4).max().copied().unwrap_or_default();
+    assert!(longest <= 2 * STATEMENT + 2 * SLOW, "{longest:?}");
+    assert!(refused.iter().all(Duration::is_zero));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_freeze_of_the_database_requests_are_answered_at_once() {
+    let frozen_until = Instant::now() + Duration::from_secs(10);
+    let batch = Batch::<Number>::connecting(PATIENCE, move || {
+        let ask: Ask<Number> = Box::new(move |part| {
+            async move {
+                tokio::time::sleep_until(frozen_until).await;
+                Ok(vec![0; part.len()])
+            }
+            .boxed()
+        });
+        future::ready(Ok(ask)).boxed()
+    });
+    let ask_until = async |end: Instant| {
+        let mut asked = Vec::new();
+        while Instant::now() < end {
+            asked.push(batch.ask(Number(1)).now_or_never());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    ask_until(frozen_until + Duration::from_millis(200)).await;
+
+    let answers = join_all((0..100).map(|_| batch.ask(Number(2)))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }
