@@ -69,6 +69,12 @@ impl ErrorInfo {
         Self::new(42910, 429, format!("one client has at most {most} connections: close others, or try again later"))
     }
 
+    /// More requests come than the service can answer in time.
+    pub fn overloaded() -> Self {
+        let told = "the service has more requests than it can answer in time, and did nothing of this one: try again";
+        Self::new(50003, 503, told)
+    }
+
     /// The service can't work for the moment.
     pub fn unavailable() -> Self {
         Self::new(50003, 503, "the service is not available for the moment: try again")

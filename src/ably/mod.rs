@@ -25,7 +25,6 @@ use std::sync::Arc;
 
 use actix_cors::Cors;
 use actix_http::{RequestHead, Response};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Condition;
 use actix_web::web::{self, ServiceConfig};
@@ -33,7 +32,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource};
 
 use crate::auth::keys::LiveKeys;
 use crate::budget::Budget;
-use crate::http::local::NotLocal;
+use crate::http::Refusal;
 use crate::realtime::Hub;
 pub use demo::Demo;
 use error::ErrorInfo;
@@ -116,13 +115,14 @@ pub fn serves(path: &str) -> bool {
 
 /// The answer to a request that is refused before it comes to a route. Who asks to upgrade, or looks what is here,
 /// reads plain text.
-pub fn refuse(req: ServiceRequest, reason: NotLocal) -> ServiceResponse {
-    let response = if req.path() == "/" {
-        HttpResponse::Forbidden().content_type("text/plain; charset=utf-8").body(format!("{reason}\n"))
-    } else {
-        rest::answer::<()>(req.request(), StatusCode::OK, Err(ErrorInfo::not_local(reason)))
-    };
-    req.into_response(response)
+pub fn refuse(req: &HttpRequest, reason: Refusal) -> HttpResponse {
+    match reason {
+        Refusal::NotLocal(reason) if req.path() == "/" => {
+            HttpResponse::Forbidden().content_type("text/plain; charset=utf-8").body(format!("{reason}\n"))
+        }
+        Refusal::NotLocal(reason) => rest::answer::<()>(req, StatusCode::OK, Err(ErrorInfo::not_local(reason))),
+        Refusal::Overloaded => rest::answer::<()>(req, StatusCode::OK, Err(ErrorInfo::overloaded())),
+    }
 }
 
 /// What browsers may send here, and read.

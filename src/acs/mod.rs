@@ -24,11 +24,13 @@ mod version;
 use std::future::ready;
 use std::sync::Arc;
 
-use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
+use actix_web::dev::RequestHead;
+use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, Resource, ResponseError as _, Route};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Resource, ResponseError as _, Route};
 use chrono::TimeDelta;
+use tracing_actix_web::RequestId;
 use uuid::Uuid;
 
 pub use document::Document;
@@ -36,7 +38,8 @@ pub use headers::{ALLOWED_HEADERS, EXPOSED_HEADERS};
 pub use host::PublicHost;
 
 use crate::auth::keys::LiveKeys;
-use crate::http::local::NotLocal;
+use crate::http::Refusal;
+use crate::service::Work;
 use error::ApiError;
 
 /// What the handlers of this protocol work with.
@@ -118,12 +121,29 @@ pub fn no_route() -> Route {
     web::to(async || Err::<HttpResponse, _>(ApiError::NotFound)).wrap(from_fn(headers::add))
 }
 
+/// What a request to this protocol asks the database for.
+pub fn work(method: &Method, path: &str) -> Work {
+    let mut rest = path.strip_prefix("/rooms").unwrap_or(path).split('/').skip(1);
+    let (room, part) = (rest.next().unwrap_or_default(), rest.next());
+    match (method.as_str(), part) {
+        _ if !path.starts_with("/rooms") => Work::Other,
+        ("GET", None) if room.is_empty() => Work::List,
+        ("POST", None) if room.is_empty() => Work::Create,
+        ("GET", None) => Work::Get,
+        ("PATCH", Some("participants")) => Work::ChangeRoster,
+        _ => Work::Other,
+    }
+}
+
 /// The answer to a request that is refused before it comes to a route.
-pub fn refuse(req: ServiceRequest, reason: NotLocal) -> ServiceResponse {
-    let common = headers::Common::of(&req);
-    let (req, _) = req.into_parts();
-    let mut response = ServiceResponse::from_err(ApiError::NotLocal(reason), req);
-    common.add_to(response.headers_mut());
+pub fn refuse(req: &HttpRequest, reason: Refusal) -> HttpResponse {
+    let error = match reason {
+        Refusal::NotLocal(reason) => ApiError::NotLocal(reason),
+        Refusal::Overloaded => ApiError::Overloaded,
+    };
+    let mut response = error.error_response();
+    let id = req.extensions().get::<RequestId>().map_or_else(|| Uuid::new_v4().to_string(), ToString::to_string);
+    headers::Common::of_head(req.head(), Some(id)).add_to(response.headers_mut());
     response
 }
 

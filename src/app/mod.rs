@@ -6,17 +6,19 @@ pub mod keys;
 mod listen;
 
 use std::net::TcpListener;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_cors::Cors;
 use actix_http::ConnectionType;
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Uri;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, PayloadConfig, ThinData};
-use actix_web::{App, Error};
+use actix_web::{App, Error, HttpRequest, HttpResponse};
 use chrono::TimeDelta;
+use futures_util::future::{join, join3};
 use tokio_util::sync::CancellationToken;
 use tracing_actix_web::TracingLogger;
 
@@ -24,10 +26,11 @@ use crate::ably::{self, Ably, Demo};
 use crate::acs::{self, Acs, PublicHost};
 use crate::auth::keys::LiveKeys;
 use crate::budget::Budget;
+use crate::http::admission::{Admission, Admitted, InFlight};
 use crate::http::budget::BodyBudget;
-use crate::http::local::{self, Kept, Local, NotLocal};
+use crate::http::local::{self, Kept, Local};
 use crate::http::request_span::RequestSpan;
-use crate::http::{State, body, connection, health, watch};
+use crate::http::{Refusal, State, body, connection, health, watch};
 use crate::net;
 use crate::realtime::{Hub, Limits};
 use crate::service::Context;
@@ -49,6 +52,8 @@ pub struct Settings {
     pub explain_auth: bool,
     /// Whether there are live rooms that no backend made, for those whose credential allows them.
     pub named_rooms: bool,
+    /// The most requests that are handled at once.
+    pub max_requests: usize,
     /// The most bytes of request bodies that are held at once.
     pub max_body_memory: usize,
     /// The most bytes of live clients' messages that are held before they are whole.
@@ -87,15 +92,22 @@ pub fn ably(ctx: &Context, keys: LiveKeys, settings: &Settings) -> Ably {
 
 /// What the handlers of both protocols work with.
 pub fn state(ctx: Context, ably: &Ably, settings: &Settings) -> State {
-    State { ctx, hub: ably.hub(), told: Told::default(), bodies: BodyBudget::new(settings.max_body_memory) }
+    State {
+        ctx,
+        hub: ably.hub(),
+        told: Told::default(),
+        bodies: BodyBudget::new(settings.max_body_memory),
+        in_flight: InFlight::new(settings.max_requests),
+    }
 }
 
 /// Does what is due in live rooms, and tells of lines that the log leaves out, until `stop` is cancelled; then parts from
 /// every client.
 pub async fn live(state: State, stop: CancellationToken) {
     let hub = Arc::clone(&state.hub);
-    let log = stop.run_until_cancelled(telemetry::tell_left_out());
-    futures_util::future::join3(stop.run_until_cancelled(hub.run()), watch::watch(state, stop.clone()), log).await;
+    let in_flight = state.in_flight.clone();
+    let log = stop.run_until_cancelled(join(telemetry::tell_left_out(), in_flight.tell()));
+    join3(stop.run_until_cancelled(hub.run()), watch::watch(state, stop.clone()), log).await;
     hub.stop();
 }
 
@@ -116,6 +128,8 @@ pub fn app(
 > {
     let origins = &settings.cors_origins;
     let local = kept_to_this_machine(settings);
+    let (ctx, bodies) = (state.ctx.clone(), state.bodies.clone());
+    let admission = Admission::new(state.in_flight.clone());
     App::new()
         .app_data(ThinData(state))
         .app_data(ThinData(acs))
@@ -131,7 +145,10 @@ pub fn app(
         .wrap(Condition::new(!origins.is_empty(), cors(origins)))
         .wrap(Condition::new(local.is_some(), from_fn(move |req, next| local::keep(local.clone(), refuse, req, next))))
         .wrap(TracingLogger::<RequestSpan>::new())
-        .wrap_fn(phases)
+        .wrap_fn(move |req, service| {
+            let admitted = admit(&req, &admission, &ctx);
+            phases(req, service, admitted, bodies.clone())
+        })
 }
 
 /// What is for this machine alone.
@@ -144,14 +161,29 @@ fn kept_to_this_machine(settings: &Settings) -> Option<Local> {
     Some(Local::new(kept, &settings.cors_origins))
 }
 
+/// Admits a request, before anything is done of it; probes always are.
+fn admit(req: &ServiceRequest, admission: &Rc<Admission>, ctx: &Context) -> Result<Option<Admitted>, Refusal> {
+    let path = req.path();
+    if health::is_probe(path) {
+        return Ok(None);
+    }
+    let is_overloaded = || !ably::serves(path) && ctx.is_overloaded(acs::work(req.method(), path));
+    admission.admit(is_overloaded).map(Some).ok_or(Refusal::Overloaded)
+}
+
 /// Tells the connection of a request how far the request is: each phase has a deadline. A request for which there is no
 /// place any more is the last one of its connection.
 fn phases<B, S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>>(
     req: ServiceRequest,
     service: &S,
-) -> impl Future<Output = Result<ServiceResponse<B>, Error>> + use<B, S> {
+    admitted: Result<Option<Admitted>, Refusal>,
+    bodies: BodyBudget,
+) -> impl Future<Output = Result<ServiceResponse<EitherBody<B>>, Error>> + use<B, S> {
     let (connection, body) = (connection(req.request()).cloned(), body::announced(req.request()));
-    let answering = service.call(req); // nothing is done of it before it is awaited
+    let answering = match admitted {
+        Ok(admitted) => Ok((service.call(req), admitted)), // nothing is done of it before it is awaited
+        Err(refusal) => Err((req, refusal)),
+    };
     async move {
         if let Some(connection) = &connection
             && connection.is_answering()
@@ -159,12 +191,16 @@ fn phases<B, S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = E
             connection.answered().await;
         }
         let has_place = connection.as_ref().is_none_or(|connection| connection.request_begins(body));
-        let turn = match &connection {
-            Some(connection) => connection.wait_for_turn().await,
-            None => None,
+        let mut answer = match answering {
+            Ok((answering, _admitted)) => {
+                let _turn = match &connection {
+                    Some(connection) => connection.wait_for_turn().await,
+                    None => None,
+                };
+                answering.await.map(ServiceResponse::map_into_left_body)
+            }
+            Err((req, refusal)) => Ok(refuse_unread(req, refusal, &bodies).await.map_into_right_body()),
         };
-        let mut answer = answering.await;
-        drop(turn);
         if let Some(connection) = connection {
             connection.answer_begins();
         }
@@ -175,9 +211,20 @@ fn phases<B, S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = E
     }
 }
 
+/// Refuses a request whose body is not read yet. A small body is read and dropped, so that the next request can come on
+/// the same connection.
+async fn refuse_unread(mut req: ServiceRequest, refusal: Refusal, bodies: &BodyBudget) -> ServiceResponse {
+    let is_read = body::skip(&mut req, bodies).await;
+    let mut answer = refuse(req.request(), refusal);
+    if !is_read {
+        answer.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    req.into_response(answer)
+}
+
 /// Answers in the form of the protocol that was called.
-fn refuse(req: ServiceRequest, reason: NotLocal) -> ServiceResponse {
-    if ably::serves(req.match_info().as_str()) { ably::refuse(req, reason) } else { acs::refuse(req, reason) }
+fn refuse(req: &HttpRequest, reason: Refusal) -> HttpResponse {
+    if ably::serves(req.path()) { ably::refuse(req, reason) } else { acs::refuse(req, reason) }
 }
 
 /// True for what browsers send as `Origin`: a scheme and an authority, and nothing else.

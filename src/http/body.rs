@@ -15,6 +15,8 @@ use crate::net::{self, Connection};
 
 /// The largest body (acs-rooms.md, section 7).
 pub const LIMIT: usize = 1024 * 1024;
+/// The largest body of a refused request that is read all the same.
+const SKIPPED: usize = 16 * 1024;
 /// How long a client may take to send it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -98,6 +100,16 @@ pub async fn receive(
     let body = body.map_err(|_| BodyError::TooSlow)??;
     connection.inspect(|connection| connection.body_ends());
     Ok(body)
+}
+
+/// Reads the body of a request that is refused, and drops it. False if it is too large for that.
+pub async fn skip(req: &mut ServiceRequest, budget: &BodyBudget) -> bool {
+    if !is_announced(req.request()) {
+        return true;
+    }
+    let is_small = declared_length(req.request()).is_some_and(|length| length <= SKIPPED);
+    let (connection, mut payload) = (super::connection(req.request()).cloned(), req.take_payload());
+    is_small && receive(&mut payload, SKIPPED, budget, connection.as_deref()).await.is_ok()
 }
 
 async fn collect(payload: &mut Payload, limit: usize, budget: &BodyBudget) -> Result<(Bytes, Taken), BodyError> {

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use actix_web::Error;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HOST, HeaderValue, ORIGIN};
 use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest, HttpResponse};
 
-use super::health;
+use super::{Refusal, health};
 use crate::this_machine;
 
 /// What is kept to this machine.
@@ -95,7 +95,7 @@ fn is_called_by_own_name(head: &RequestHead) -> bool {
 /// Lets a request through that comes from this machine, and has another refused by `refuse`.
 pub async fn keep<B: MessageBody + 'static>(
     local: Option<Local>,
-    refuse: fn(ServiceRequest, NotLocal) -> ServiceResponse,
+    refuse: fn(&HttpRequest, Refusal) -> HttpResponse,
     req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
@@ -104,7 +104,8 @@ pub async fn keep<B: MessageBody + 'static>(
         Err(reason) => {
             let (host, origin) = (req.headers().get(HOST), req.headers().get(ORIGIN));
             tracing::info!(?reason, ?host, ?origin, "refused as not of this machine");
-            Ok(refuse(req, reason).map_into_right_body())
+            let answer = refuse(req.request(), Refusal::NotLocal(reason));
+            Ok(req.into_response(answer).map_into_right_body())
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What both protocols share on HTTP.
 
+pub mod admission;
 pub mod body;
 pub mod budget;
 pub mod doors;
@@ -17,7 +18,9 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
+use self::admission::InFlight;
 use self::budget::BodyBudget;
+use self::local::NotLocal;
 use crate::net::Connection;
 use crate::realtime::Hub;
 use crate::service::Context;
@@ -32,6 +35,16 @@ pub struct State {
     pub told: Told,
     /// For the bodies of all requests.
     pub bodies: BodyBudget,
+    /// The requests that are being handled.
+    pub in_flight: InFlight,
+}
+
+/// Why a request is refused before it comes to a route.
+#[derive(Debug, Clone, Copy)]
+pub enum Refusal {
+    NotLocal(NotLocal),
+    /// More requests come than can be answered in time.
+    Overloaded,
 }
 
 impl State {

@@ -49,6 +49,17 @@ struct Batches {
     named_doors: Batch<Asked<Arc<str>>>,
 }
 
+/// What a request is going to ask the database for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    Get,
+    List,
+    Create,
+    ChangeRoster,
+    /// Anything else, which takes a connection of its own.
+    Other,
+}
+
 /// Why an operation was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -88,6 +99,17 @@ impl Context {
     pub fn for_one_of(&self, threads: usize) -> Self {
         let db = self.db.for_one_of(threads);
         Self { batches: Arc::new(Batches::new(&db)), db, ..self.clone() }
+    }
+
+    /// Whether the database has so much of this work to do already that more of it would be refused.
+    pub fn is_overloaded(&self, work: Work) -> bool {
+        match work {
+            Work::Get => self.batches.gets.is_overloaded(),
+            Work::List => self.batches.pages.is_overloaded(),
+            Work::Create => self.batches.creates.is_overloaded(),
+            Work::ChangeRoster => self.batches.changes.is_overloaded(),
+            Work::Other => self.db.is_overloaded(PATIENCE),
+        }
     }
 
     /// Runs `operation` on a connection, again if it lost against another transaction.

@@ -1,6 +1,7 @@
 //! The connections to the database, and its schema.
 
 use std::str::FromStr as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleErro
 use sqlx::migrate::{MigrateError, Migrator};
 pub use sqlx::postgres::PgConnectOptions as Options;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::StoreError;
 
@@ -25,6 +26,8 @@ const RESTED: Duration = Duration::from_secs(1);
 const ECHO: Duration = Duration::from_millis(300);
 /// How long a database may take to let us in when the service starts.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How much longer than two rounds of operations one may wait for a connection.
+const BURST: Duration = Duration::from_millis(100);
 /// How often a transaction that lost against another is run.
 const ATTEMPTS: usize = 5;
 /// A statement that is still running then was given up by its request long ago.
@@ -47,6 +50,8 @@ pub fn options_from_url(url: &str) -> Result<Options, UrlError> {
 #[derive(Debug, Clone)]
 pub struct Pool {
     own: managed::Pool<Connections>,
+    /// How long operations took lately, in microseconds.
+    usual: Arc<AtomicU64>,
     /// Those of all threads.
     all: Arc<Mutex<Vec<managed::Pool<Connections>>>>,
     /// Shared: every client of live rooms has a pool at hand.
@@ -88,7 +93,7 @@ pub fn pool(options: Options) -> Pool {
     ];
     let options = options.application_name("roomkeeper").options(settings);
     let own = connections(&options, CONNECTIONS);
-    Pool { all: Arc::new(Mutex::new(vec![own.clone()])), own, options: Arc::new(options) }
+    Pool { all: Arc::new(Mutex::new(vec![own.clone()])), own, usual: Arc::default(), options: Arc::new(options) }
 }
 
 fn connections(options: &Options, most: usize) -> managed::Pool<Connections> {
@@ -102,7 +107,7 @@ impl Pool {
     pub fn for_one_of(&self, threads: usize) -> Self {
         let own = connections(&self.options, (CONNECTIONS / threads.max(1)).max(FEWEST));
         self.all.lock().unwrap_or_else(PoisonError::into_inner).push(own.clone());
-        Self { own, ..self.clone() }
+        Self { own, usual: Arc::default(), ..self.clone() }
     }
 
     /// How to connect.
@@ -157,14 +162,51 @@ impl Pool {
         Ok(Taken(Some(taken?)))
     }
 
+    /// Whether an operation would wait too long for a connection: longer than `patience` with its own time, or behind
+    /// others that wait, for more than a burst is worth.
+    pub fn is_overloaded(&self, patience: Duration) -> bool {
+        let status = self.own.status();
+        if status.available > 0 || status.size < status.max_size {
+            return false;
+        }
+        let usual = Duration::from_micros(self.usual.load(Ordering::Relaxed));
+        let rounds = status.waiting / status.max_size.max(1) + 1;
+        let wait = usual * u32::try_from(rounds + 1).unwrap_or(u32::MAX).min(1_000);
+        wait > if rounds == 1 { patience } else { patience.min(2 * usual + BURST) }
+    }
+
     /// Runs `operation` on a connection, again if it lost against another transaction. It is given up after `patience`.
+    ///
+    /// # Errors
+    /// `Overloaded` at once if it would wait too long for a connection.
     pub async fn run<T>(
         &self,
         patience: Duration,
         operation: impl AsyncFn(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let done = timeout(patience, async { self.take().await?.run(operation).await }).await;
+        if self.is_overloaded(patience) {
+            return Err(StoreError::Overloaded);
+        }
+        let done = timeout(patience, async {
+            let taken = self.take().await?;
+            let began = Instant::now();
+            let done = taken.run(operation).await;
+            self.took(began.elapsed());
+            done
+        });
+        let done = done.await;
+        if done.is_err() {
+            self.took(patience);
+        }
         done.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
+    }
+}
+
+impl Pool {
+    fn took(&self, time: Duration) {
+        let before = self.usual.load(Ordering::Relaxed);
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.usual.store(before.midpoint(time), Ordering::Relaxed);
     }
 }
 

@@ -54,6 +54,7 @@ impl Default for Setup {
             cors_origins: Vec::new(),
             explain_auth: false,
             named_rooms: true,
+            max_requests: 4_096,
             max_body_memory: 64 * 1024 * 1024,
             max_input_memory: 64 << 20,
             live: Limits {
