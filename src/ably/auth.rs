@@ -12,6 +12,7 @@ use super::error::ErrorInfo;
 use crate::auth::client_token::{self, ClientToken, Holder};
 use crate::auth::hmac;
 use crate::auth::keys::Keys;
+use crate::domain::issue::Issue;
 use crate::domain::resource::ResourceId;
 use crate::http::State;
 use crate::realtime::{Identity, LONGEST_CLIENT_ID, Owner};
@@ -57,7 +58,7 @@ pub struct Credential {
     is_key: bool,
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was issued, if it is a token that can be revoked.
-    pub issued_at: Option<DateTime<Utc>>,
+    pub issue: Option<Issue>,
     claims: BTreeMap<String, String>,
     /// The token, as a digest: of one that names no client, connections are counted by it.
     token: Option<[u8; 32]>,
@@ -109,7 +110,7 @@ fn of_key(keys: &Keys, text: &str) -> Result<Credential, ErrorInfo> {
         capability: Capability::all(),
         is_key: true,
         expires_at: None,
-        issued_at: None,
+        issue: None,
         claims: BTreeMap::new(),
         token: None,
     })
@@ -124,7 +125,7 @@ async fn of_token(state: &State, token: ClientToken, now: DateTime<Utc>) -> Resu
         capability,
         is_key: false,
         expires_at: Some(end),
-        issued_at: None,
+        issue: None,
         claims,
         token: None,
     };
@@ -141,9 +142,9 @@ async fn of_token(state: &State, token: ClientToken, now: DateTime<Utc>) -> Resu
             let capability = capability.map_or(Ok(Capability::all()), |text| Capability::read(&text));
             Ok(credential(client, capability.map_err(Denied::Refused)?, claims, end?))
         }
-        Holder::User { id, user, issued_at } => {
+        Holder::User { id, user, issue } => {
             let end = end?; // before the database is asked
-            match service::identities::token_stands(&state.ctx, resource, user, issued_at).await {
+            match service::identities::token_stands(&state.ctx, resource, user, issue).await {
                 Ok(true) => {}
                 Ok(false) => return Err(Denied::Refused(ErrorInfo::token_revoked())),
                 Err(ServiceError::Unavailable(_) | ServiceError::Overloaded) => return Err(Denied::Unavailable),
@@ -153,7 +154,7 @@ async fn of_token(state: &State, token: ClientToken, now: DateTime<Utc>) -> Resu
                 }
             }
             let credential = credential(For::Client(id.to_string()), Capability::all(), BTreeMap::new(), end);
-            Ok(Credential { issued_at: Some(issued_at), ..credential })
+            Ok(Credential { issue: Some(issue), ..credential })
         }
     }
 }
@@ -249,7 +250,7 @@ mod tests {
             capability: Capability::all(),
             is_key: false,
             expires_at: None,
-            issued_at: None,
+            issue: None,
             claims: BTreeMap::new(),
             token: None,
         }

@@ -188,7 +188,7 @@ impl Client {
             return Next::Fail(ErrorInfo::other_client());
         }
         self.credential = Arc::new(credential);
-        self.session.holds_token_of(self.credential.issued_at);
+        self.session.holds_token_of(self.credential.issue);
         self.tell_connected(None);
         let lost = self.session.regrant(|channel| granted(self.credential.on(channel)));
         for channel in lost {

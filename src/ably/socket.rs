@@ -164,7 +164,7 @@ async fn open(
         Full::Node => Denied::Unavailable,
         Full::Holder => Denied::Later(ErrorInfo::too_many_connections(ably.hub.limits().connections_per_client)),
     })?;
-    session.holds_token_of(credential.issued_at);
+    session.holds_token_of(credential.issue);
     // It may come back with a credential that allows less.
     session.regrant(|channel| granted(credential.on(channel)));
     Ok((session, credential, refused.map(ErrorInfo::from)))

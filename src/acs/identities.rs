@@ -215,5 +215,5 @@ fn issue(
 ) -> Result<TokenView, Fault> {
     let keys = acs.0.keys.current();
     let signer = keys.signer(resource, user.issued_at).ok_or(Fault::NoSigner)?;
-    Ok(signer.issue(user.user, scopes, lifetime, user.issued_at)?.into())
+    Ok(signer.issue(user.user, scopes, lifetime, user.issued_at, user.revocations)?.into())
 }

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::keyring::AccessKey;
 use super::keys::Keys;
 use super::members::Members;
+use crate::domain::issue::Issue as Issued;
 use crate::domain::raw_id::RawId;
 use crate::domain::resource::ResourceId;
 
@@ -43,7 +44,7 @@ pub enum Holder {
         claims: BTreeMap<String, String>,
     },
     /// A user of the Identity API; whether the token still stands is for the database to say.
-    User { id: RawId, user: Uuid, issued_at: DateTime<Utc> },
+    User { id: RawId, user: Uuid, issue: Issued },
 }
 
 /// Why a token is not taken. The texts are for clients, and hold no secret.

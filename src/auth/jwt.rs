@@ -62,9 +62,11 @@ struct Claims<'a> {
     resource_id: String,
     #[serde(rename = "resourceLocation")]
     resource_location: &'a str,
-    /// Ours: the issue in milliseconds, by which a revocation in the same second is judged.
+    /// Ours: the issue in milliseconds.
     #[serde(rename = "iatMs")]
     iat_ms: i64,
+    /// Ours: how often the user's tokens were revoked before, by which a later revocation is told.
+    revocations: i64,
 }
 
 impl Signer {
@@ -105,13 +107,14 @@ impl Signer {
         &self.public
     }
 
-    /// A token for a user, from `now` on.
+    /// A token for a user whose tokens were revoked so often before, from `now` on.
     pub fn issue(
         &self,
         user: Uuid,
         scopes: &[TokenScope],
         lifetime: TokenLifetime,
         now: DateTime<Utc>,
+        revocations: i64,
     ) -> Result<Token, SignerError> {
         // Whole seconds, as `exp` counts: the token is over when its user is told that it is.
         let expires_on = (now + lifetime.as_delta()).trunc_subsecs(0);
@@ -127,6 +130,7 @@ impl Signer {
             resource_id: self.resource.to_string(),
             resource_location: "unitedstates",
             iat_ms: now.timestamp_millis(),
+            revocations,
         };
         Ok(Token { text: jsonwebtoken::encode(&self.header, &claims, &self.key)?, expires_on })
     }

@@ -2,6 +2,7 @@
 
 pub mod door;
 pub mod identity;
+pub mod issue;
 pub mod occupancy;
 pub mod raw_id;
 pub mod resource;

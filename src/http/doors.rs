@@ -94,10 +94,10 @@ pub async fn revoked(state: &State, id: &RawId) {
 
 /// Parts from the connections of a user whose tokens are not good any more.
 pub(super) async fn part_from_revoked(state: &State, resource: ResourceId, user: Uuid) {
-    match service::doors::tokens_valid_from(&state.ctx, &[(resource, user)]).await {
-        Ok(from) => {
+    match service::doors::standings(&state.ctx, &[(resource, user)]).await {
+        Ok(standings) => {
             let id = RawId::new(resource, user); // as tokens spell it
-            state.hub.revoke(resource, id.as_str(), from.get(&(resource, user)).copied());
+            state.hub.revoke(resource, id.as_str(), standings.get(&(resource, user)).copied());
         }
         Err(error) => tracing::warn!(error = ?error, "the connections of a user are not parted from yet"),
     }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{State, doors, order};
+use crate::domain::issue::Issue;
 use crate::domain::raw_id::RawId;
 use crate::domain::resource::ResourceId;
 use crate::domain::room_id::RoomId;
@@ -151,17 +152,18 @@ async fn look_at_names(state: &State) -> Result<(), ServiceError> {
 
 async fn look_at_tokens(state: &State) -> Result<(), ServiceError> {
     let guids = |id: &str| id.parse::<RawId>().ok().and_then(|raw| raw.guids());
-    let users = state.hub.users().into_iter().filter_map(|((_, id), oldest)| Some((guids(&id)?, id, oldest)));
+    let users = state.hub.users().into_iter().filter_map(|((_, id), issues)| Some((guids(&id)?, id, issues)));
     let users: Vec<_> = users.collect();
     if users.is_empty() {
         return Ok(());
     }
     let asked: Vec<(ResourceId, Uuid)> = users.iter().map(|(user, ..)| *user).collect();
-    let valid_from = service::doors::tokens_valid_from(&state.ctx, &asked).await?;
-    for (user, id, oldest) in users {
-        let from = valid_from.get(&user).copied();
-        if from.is_none_or(|from| oldest < from) {
-            state.hub.revoke(user.0, &id, from);
+    let standings = service::doors::standings(&state.ctx, &asked).await?;
+    for (user, id, issues) in users {
+        let standing = standings.get(&user).copied();
+        let is_void = |issue: &Issue| standing.is_none_or(|standing| !standing.allows(*issue));
+        if issues.iter().any(is_void) {
+            state.hub.revoke(user.0, &id, standing);
         }
     }
     Ok(())

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use governor::clock::DefaultClock;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
@@ -16,6 +15,7 @@ use super::channel::Channel;
 use super::outbox::Outbox;
 use super::registry::Holder;
 use super::session::{Answer, Refusal};
+use crate::domain::issue::Issue;
 use crate::domain::resource::ResourceId;
 
 /// A limit of so many a second.
@@ -85,8 +85,8 @@ pub struct State {
     pub grace: Duration,
     /// It is told its own messages.
     pub echo: bool,
-    /// When its token was issued, if that can be revoked.
-    pub token_issued_at: Option<DateTime<Utc>>,
+    /// The issue of its token, if that can be revoked.
+    pub token_issue: Option<Issue>,
 }
 
 /// What the last frames were answered: a client that did not see it sends them again.
@@ -115,7 +115,7 @@ impl Connection {
                 channels: HashMap::new(),
                 grace: Duration::ZERO,
                 echo: true,
-                token_issued_at: None,
+                token_issue: None,
             }),
             answers: Mutex::default(),
         }

@@ -1,12 +1,11 @@
 //! Every room and connection of this node.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use governor::Quota;
 use rand::RngExt as _;
 use tokio::time::Instant;
@@ -25,6 +24,7 @@ use super::session::{Session, grace};
 use super::{Limits, RESUMABLE_FOR};
 use crate::budget::Budget;
 use crate::clock::Clock;
+use crate::domain::issue::{Issue, Standing};
 use crate::domain::occupancy::Occupancy;
 use crate::domain::resource::ResourceId;
 
@@ -227,21 +227,20 @@ impl Hub {
         }
     }
 
-    /// The users whose tokens are to be looked at now and then, each with the time of the oldest one in use.
-    pub fn users(&self) -> HashMap<(ResourceId, Arc<str>), DateTime<Utc>> {
-        let mut users = HashMap::new();
+    /// The users whose tokens are to be looked at now and then, each with those in use.
+    pub fn users(&self) -> HashMap<(ResourceId, Arc<str>), HashSet<Issue>> {
+        let mut users = HashMap::<_, HashSet<Issue>>::new();
         for connection in self.registry().all() {
             let Identity::Client(id) = &connection.owner.identity else { continue };
-            let Some(issued_at) = connection.state().token_issued_at else { continue };
-            let oldest = users.entry((connection.owner.resource, Arc::clone(id))).or_insert(issued_at);
-            *oldest = issued_at.min(*oldest);
+            let Some(issue) = connection.state().token_issue else { continue };
+            users.entry((connection.owner.resource, Arc::clone(id))).or_default().insert(issue);
         }
         users
     }
 
-    /// Parts from all connections of a user whose token was issued before `valid_from`, or whenever
-    /// (`None`). They leave their rooms at once; with another token they may come back.
-    pub fn revoke(&self, resource: ResourceId, user: &str, valid_from: Option<DateTime<Utc>>) {
+    /// Parts from all connections of a user whose token does not stand; `None` does not stand at all. They leave their
+    /// rooms at once; with another token they may come back.
+    pub fn revoke(&self, resource: ResourceId, user: &str, standing: Option<Standing>) {
         let connections: Vec<Arc<Connection>> = self.registry().all().cloned().collect();
         for connection in connections {
             let is_theirs = matches!(&connection.owner.identity, Identity::Client(id) if **id == *user);
@@ -249,8 +248,8 @@ impl Hub {
                 continue;
             }
             let mut state = connection.state();
-            let is_void = |issued_at| valid_from.is_none_or(|from| issued_at < from);
-            if state.token_issued_at.is_some_and(is_void) {
+            let is_void = |issue| standing.is_none_or(|standing| !standing.allows(issue));
+            if state.token_issue.is_some_and(is_void) {
                 for (_, channel) in state.channels.drain() {
                     channel.detach(self, connection.id);
                 }

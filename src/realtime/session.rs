@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::connection::{Connection, ConnectionId, Identity};
@@ -14,6 +13,7 @@ use super::hub::{Hub, Place};
 use super::outbox::Outbox;
 use super::payload::Payload;
 use super::{Limits, Modes};
+use crate::domain::issue::Issue;
 use crate::domain::room_id::RoomId;
 
 /// A connection while it is used over one transport. Dropped without [`Session::close`], it broke
@@ -200,9 +200,9 @@ impl Session {
         channel.known(&self.hub, self.connection.id, called, turn)
     }
 
-    /// Keeps when the client's token was issued, if it is one that can be revoked.
-    pub fn holds_token_of(&self, issued_at: Option<DateTime<Utc>>) {
-        self.connection.state().token_issued_at = issued_at;
+    /// Keeps the issue of the client's token, if it is one that can be revoked.
+    pub fn holds_token_of(&self, issue: Option<Issue>) {
+        self.connection.state().token_issue = issue;
     }
 
     /// Leaves a room; its members there leave, too.

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Context, ServiceError};
 use crate::domain::door::Door;
+use crate::domain::issue::Standing;
 use crate::domain::resource::ResourceId;
 use crate::domain::room_id::RoomId;
 use crate::store;
@@ -65,10 +65,10 @@ pub async fn versions(
     Ok(ctx.run(async |conn| store::doors::versions(conn, rooms).await).await?.into_iter().collect())
 }
 
-/// Since when the tokens of those of the users are good that there are.
-pub async fn tokens_valid_from(
+/// Which tokens stand of those of the users that there are.
+pub async fn standings(
     ctx: &Context,
     users: &[(ResourceId, Uuid)],
-) -> Result<HashMap<(ResourceId, Uuid), DateTime<Utc>>, ServiceError> {
-    Ok(ctx.run(async |conn| store::doors::tokens_valid_from(conn, users).await).await?.into_iter().collect())
+) -> Result<HashMap<(ResourceId, Uuid), Standing>, ServiceError> {
+    Ok(ctx.run(async |conn| store::doors::standings(conn, users).await).await?.into_iter().collect())
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{Context, ServiceError};
+use crate::domain::issue::{Issue, Standing};
 use crate::domain::raw_id::RawId;
 use crate::domain::resource::ResourceId;
 use crate::store;
@@ -15,6 +16,8 @@ pub struct TokenUser {
     /// What the token is to say of its issue, in whole milliseconds: now, or the first instant after
     /// a revocation that has just been.
     pub issued_at: DateTime<Utc>,
+    /// How often the user's tokens were revoked before.
+    pub revocations: i64,
 }
 
 /// Makes a user. Its guid is random but for its first group, as the service that clients know makes them.
@@ -23,7 +26,7 @@ pub async fn create(ctx: &Context, resource: ResourceId) -> Result<(RawId, Token
     let now = ctx.clock.now();
     let issued_at = now.trunc_subsecs(MILLIS);
     ctx.run(async |conn| store::identities::insert(conn, resource, user, now, issued_at).await).await?;
-    Ok((RawId::new(resource, user), TokenUser { user, issued_at }))
+    Ok((RawId::new(resource, user), TokenUser { user, issued_at, revocations: 0 }))
 }
 
 /// Looks up a user for whom a token is to be issued.
@@ -32,9 +35,9 @@ pub async fn create(ctx: &Context, resource: ResourceId) -> Result<(RawId, Token
 /// `IdentityNotOwned`, also for a user that was never made, or was deleted.
 pub async fn token_user(ctx: &Context, resource: ResourceId, id: &RawId) -> Result<TokenUser, ServiceError> {
     let user = own(resource, id)?;
-    let from = ctx.run(async |conn| store::identities::tokens_valid_from(conn, resource, user).await).await?;
-    let from = from.ok_or(ServiceError::IdentityNotOwned)?;
-    Ok(TokenUser { user, issued_at: ctx.clock.now().trunc_subsecs(MILLIS).max(from) })
+    let standing = ctx.run(async |conn| store::identities::standing(conn, resource, user).await).await?;
+    let Standing { revocations, valid_from } = standing.ok_or(ServiceError::IdentityNotOwned)?;
+    Ok(TokenUser { user, issued_at: ctx.clock.now().trunc_subsecs(MILLIS).max(valid_from), revocations })
 }
 
 /// Makes every token of a user void that was issued until now; later ones are good.
@@ -61,16 +64,11 @@ pub async fn delete(ctx: &Context, resource: ResourceId, id: &RawId) -> Result<(
     if there { Ok(()) } else { Err(ServiceError::IdentityNotOwned) }
 }
 
-/// Whether a token that a user was issued at `issued_at` still stands: neither revoked, nor its user
-/// deleted. Its signature and its end are for whoever reads it to check.
-pub async fn token_stands(
-    ctx: &Context,
-    resource: ResourceId,
-    user: Uuid,
-    issued_at: DateTime<Utc>,
-) -> Result<bool, ServiceError> {
-    let from = ctx.run(async |conn| store::identities::tokens_valid_from(conn, resource, user).await).await?;
-    Ok(from.is_some_and(|from| issued_at >= from))
+/// Whether a token that a user was issued still stands: neither revoked, nor its user deleted. Its signature and its end
+/// are for whoever reads it to check.
+pub async fn token_stands(ctx: &Context, resource: ResourceId, user: Uuid, issue: Issue) -> Result<bool, ServiceError> {
+    let standing = ctx.run(async |conn| store::identities::standing(conn, resource, user).await).await?;
+    Ok(standing.is_some_and(|standing| standing.allows(issue)))
 }
 
 fn own(resource: ResourceId, id: &RawId) -> Result<Uuid, ServiceError> {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::StoreError;
 use super::batch::{Item, index};
 use crate::domain::door::Door;
+use crate::domain::issue::Standing;
 use crate::domain::resource::ResourceId;
 use crate::domain::role::Role;
 use crate::domain::room_id::RoomId;
@@ -215,15 +216,15 @@ pub async fn versions(
     Ok(rows.collect())
 }
 
-/// Since when the tokens of those of the users are good that there are.
-pub async fn tokens_valid_from(
+/// Which tokens stand of those of the users that there are.
+pub async fn standings(
     conn: &mut PgConnection,
     users: &[(ResourceId, Uuid)],
-) -> Result<Vec<((ResourceId, Uuid), DateTime<Utc>)>, StoreError> {
+) -> Result<Vec<((ResourceId, Uuid), Standing)>, StoreError> {
     let resources: Vec<Uuid> = users.iter().map(|(resource, _)| resource.as_uuid()).collect();
     let ids: Vec<Uuid> = users.iter().map(|(_, user)| *user).collect();
     let rows = sqlx::query!(
-        "SELECT i.resource_id, i.id, i.tokens_valid_from
+        "SELECT i.resource_id, i.id, i.revocations, i.tokens_valid_from
          FROM unnest($1::uuid[], $2::uuid[]) AS asked (resource_id, id)
          JOIN identities i ON i.resource_id = asked.resource_id AND i.id = asked.id
          WHERE i.deleted_at IS NULL",
@@ -232,5 +233,9 @@ pub async fn tokens_valid_from(
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| ((row.resource_id.into(), row.id), row.tokens_valid_from)).collect())
+    let standings = rows.into_iter().map(|row| {
+        let standing = Standing { revocations: row.revocations, valid_from: row.tokens_valid_from };
+        ((row.resource_id.into(), row.id), standing)
+    });
+    Ok(standings.collect())
 }

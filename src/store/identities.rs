@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
+use crate::domain::issue::Standing;
 use crate::domain::resource::ResourceId;
 
 /// Keeps a new user.
@@ -27,24 +28,27 @@ pub async fn insert(
     Ok(())
 }
 
-/// Since when the tokens of a user are good; `None` if the resource has no such user, or deleted it.
-pub async fn tokens_valid_from(
+/// Which tokens of a user stand; `None` if the resource has no such user, or deleted it.
+pub async fn standing(
     conn: &mut PgConnection,
     resource: ResourceId,
     user: Uuid,
-) -> Result<Option<DateTime<Utc>>, StoreError> {
-    let from = sqlx::query_scalar!(
-        "SELECT tokens_valid_from FROM identities WHERE resource_id = $1 AND id = $2 AND deleted_at IS NULL",
+) -> Result<Option<Standing>, StoreError> {
+    let standing = sqlx::query_as!(
+        Standing,
+        "SELECT revocations, tokens_valid_from AS valid_from FROM identities
+         WHERE resource_id = $1 AND id = $2 AND deleted_at IS NULL",
         resource.as_uuid(),
         user
     )
     .fetch_optional(conn)
     .await?;
-    Ok(from)
+    Ok(standing)
 }
 
-/// Makes the tokens issued before `from` void. A revocation always goes beyond the one before, as tokens may have been
-/// issued since that say the very instant from which they were good. True if there is such a user.
+/// Makes all tokens of a user void that were issued until now: by their count, and those without one by their time,
+/// before `from`. That always goes beyond the revocation before, as tokens may have been issued since that say the very
+/// instant from which they were good. True if there is such a user.
 pub async fn revoke_tokens(
     conn: &mut PgConnection,
     resource: ResourceId,
@@ -52,7 +56,8 @@ pub async fn revoke_tokens(
     from: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query!(
-        "UPDATE identities SET tokens_valid_from = greatest(tokens_valid_from + interval '1 millisecond', $3)
+        "UPDATE identities
+         SET revocations = revocations + 1, tokens_valid_from = greatest(tokens_valid_from + interval '1 millisecond', $3)
          WHERE resource_id = $1 AND id = $2 AND deleted_at IS NULL",
         resource.as_uuid(),
         user,

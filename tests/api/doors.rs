@@ -226,6 +226,30 @@ async fn a_backend_counts_who_is_in_its_room() {
 }
 
 #[tokio::test]
+async fn a_revocation_holds_whatever_the_clocks_of_replicas_say() {
+    let ahead = TestApp::start().await;
+    let behind = Setup { database: Some(ahead.database.clone()), ..Setup::default() }.start().await;
+    ahead.clock.advance(TimeDelta::seconds(5));
+    let (_, id, mut socket) = inside(&ahead, "Attendee").await;
+    let issued = format!("/identities/{id}/:issueAccessToken");
+    let token = async |app: &TestApp| app.post(&issued, json!({ "scopes": ["chat"] })).await.body["token"].clone();
+    let earlier = token(&ahead).await;
+
+    behind.post(&format!("/identities/{id}/:revokeAccessTokens"), json!({})).await;
+    let later = token(&behind).await;
+
+    assert_eq!(kind(&socket.next().await), (6, 40141));
+    for app in [&ahead, &behind] {
+        let told = async |token: &Value| {
+            let query = format!("access_token={}", token.as_str().unwrap());
+            kind(&Socket::connect(app, &query).await.next().await)
+        };
+        assert_eq!(told(&earlier).await, (9, 40141));
+        assert_eq!(told(&later).await, (4, 0));
+    }
+}
+
+#[tokio::test]
 async fn a_token_revoked_through_another_replica_ends_its_connections_too() {
     let app = TestApp::start().await;
     let other = Setup { database: Some(app.database.clone()), ..Setup::default() }.start().await;

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use roomkeeper::domain::issue::Issue;
 use roomkeeper::domain::raw_id::RawId;
 use roomkeeper::service;
 use rstest::rstest;
@@ -79,6 +80,7 @@ async fn a_user_is_made_with_a_token_whose_claims_say_who_and_what_for() {
             "resourceId": resource,
             "resourceLocation": "unitedstates",
             "iatMs": 1_795_223_272_123_i64,
+            "revocations": 0,
         })
     );
 }
@@ -249,9 +251,10 @@ async fn issue(app: &TestApp, user: &str) -> Answer {
 /// Whether a token stands, as the live surface asks.
 async fn stands(app: &TestApp, user: &str, token: &Answer) -> bool {
     let (resource, user) = user.parse::<RawId>().unwrap().guids().unwrap();
-    let issued = part(token.body["token"].as_str().unwrap(), 1)["iatMs"].as_i64().unwrap();
-    let issued = chrono::DateTime::from_timestamp_millis(issued).unwrap();
-    service::identities::token_stands(&app.ctx, resource, user, issued).await.unwrap()
+    let claims = part(token.body["token"].as_str().unwrap(), 1);
+    let at = claims["iatMs"].as_i64().and_then(chrono::DateTime::from_timestamp_millis).unwrap();
+    let issue = Issue { at, revocations: claims["revocations"].as_i64() };
+    service::identities::token_stands(&app.ctx, resource, user, issue).await.unwrap()
 }
 
 #[tokio::test]

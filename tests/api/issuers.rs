@@ -18,7 +18,7 @@ async fn a_token_of_another_issuer_opens_nothing() {
     let (_, pem) = jwt::generate().unwrap();
     let kid = keys.signer(resource, now).unwrap().kid().unwrap();
     let signer = Signer::new(resource, kid, &pem, now).unwrap();
-    let user = signer.issue(uuid::Uuid::nil(), &[TokenScope::Chat], TokenLifetime::default(), now).unwrap();
+    let user = signer.issue(uuid::Uuid::nil(), &[TokenScope::Chat], TokenLifetime::default(), now, 0).unwrap();
 
     for token in [client_token::issue(&theirs, issue).unwrap(), user.text] {
         let path = "/chat/v4/rooms/lobby/occupancy?";

@@ -7,6 +7,7 @@ use super::{ClientToken, Holder, TokenError};
 use crate::auth::keyring::AccessKey;
 use crate::auth::members::Members;
 use crate::domain::identity::TokenScope;
+use crate::domain::issue::Issue;
 use crate::domain::raw_id::RawId;
 use crate::domain::resource::ResourceId;
 
@@ -43,6 +44,9 @@ pub fn of_client(key: &AccessKey, claims: Members, now: DateTime<Utc>) -> Result
     Ok(ClientToken { resource: key.resource, holder, expires_at })
 }
 
+/// What the claim of that name is.
+const REVOCATIONS: &str = "how often the user's tokens were revoked before, a whole number, or left out";
+
 /// The claims of a token of the Identity API.
 pub fn of_user(resource: ResourceId, claims: &Members, now: DateTime<Utc>) -> Result<ClientToken, TokenError> {
     let own = resource.to_string();
@@ -58,13 +62,18 @@ pub fn of_user(resource: ResourceId, claims: &Members, now: DateTime<Utc>) -> Re
     let user = user.ok_or(TokenError::Claim { name, wanted })?;
     let issued_at = claims.get("iatMs").and_then(Value::as_i64).and_then(DateTime::from_timestamp_millis);
     let wanted = "the time of the issue, in whole milliseconds since 1970";
-    let issued_at = issued_at.ok_or(TokenError::Claim { name: "iatMs", wanted })?;
+    let at = issued_at.ok_or(TokenError::Claim { name: "iatMs", wanted })?;
+    let revocations = match claims.get("revocations") {
+        None => None,
+        Some(told) => Some(told.as_i64().ok_or(TokenError::Claim { name: "revocations", wanted: REVOCATIONS })?),
+    };
+    let issue = Issue { at, revocations };
     // `chat.join` and `chat.join.limited` are less than `chat`, and live rooms have no such lesser way in.
     let scopes = optional_text(claims, "acsScope", "text: scopes with commas between")?.unwrap_or("");
     if !scopes.split(',').any(|scope| scope == TokenScope::Chat.as_str()) {
         return Err(TokenError::Scope);
     }
-    Ok(ClientToken { resource, holder: Holder::User { id, user, issued_at }, expires_at })
+    Ok(ClientToken { resource, holder: Holder::User { id, user, issue }, expires_at })
 }
 
 /// Checks the registered claims, and gives the end. `own` is what this service calls itself.

@@ -174,6 +174,8 @@ fn a_token_ends_at_its_exp(#[case] exp: &str, #[case] is_good: bool) {
 #[case::nbf_huge(r#""nbf":1e300"#, Some("nbf"))]
 #[case::iat(r#""iat":1795223272.25"#, None)]
 #[case::iat_to_come(r#""iat":1795309672"#, None)]
+#[case::revocations_number("revocations", "3", None)]
+#[case::revocations_text("revocations", "\"3\"", Some("revocations"))]
 #[case::iat_text(r#""iat":"1795223272""#, Some("iat"))]
 #[case::iat_null(r#""iat":null"#, Some("iat"))]
 #[case::iss(r#""iss":"https://app.example""#, None)]
