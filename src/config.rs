@@ -72,9 +72,9 @@ pub struct ServeArgs {
     /// The most participants that a roster holds.
     #[arg(long, env = "ROOMKEEPER_MAX_PARTICIPANTS", value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub max_participants: u32,
-    /// The most requests that are handled at once; requests beyond it are answered 503.
-    #[arg(long, env = "ROOMKEEPER_MAX_REQUESTS", value_name = "N", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub max_requests: u32,
+    /// The most requests that are handled at once; requests beyond it are answered 503 [default: 2048 for each core]
+    #[arg(long, env = "ROOMKEEPER_MAX_REQUESTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_requests: Option<u32>,
     /// The most bytes of request bodies that are held at once; requests beyond it are answered 503.
     #[arg(long, env = "ROOMKEEPER_MAX_BODY_MEMORY", value_name = "BYTES", default_value_t = 67_108_864, value_parser = clap::value_parser!(u64).range(1_048_576..))]
     pub max_body_memory: u64,

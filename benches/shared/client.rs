@@ -52,6 +52,12 @@ impl Client {
         Ok(Self { socket, serial: 0 })
     }
 
+    /// The same with the key of a backend, as a query has it.
+    pub async fn connect_with_key(service: &Service, key: &str) -> Result<Self> {
+        let (socket, _) = socket::connect(service, &format!("key={key}&clientId=live")).await?;
+        Ok(Self { socket, serial: 0 })
+    }
+
     /// Attaches to a room with the modes that `@ably/chat` asks for, and gives how long it took.
     pub async fn attach(&mut self, room: &str) -> Result<Duration> {
         self.ask(format!(r#"{{"action":10,"channel":"{room}::$chat","flags":3080192}}"#), ATTACHED).await

@@ -44,6 +44,11 @@ impl Process {
         BufReader::new(stdout).read_line(&mut line)?;
         if line.is_empty() { Err("it did not start".into()) } else { Ok((process, line.trim().to_owned())) }
     }
+
+    #[allow(dead_code, reason = "not every bench looks at a process")]
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
 }
 
 impl Drop for Process {

@@ -40,10 +40,23 @@ use crate::net::{Connection, Gate, Stream, Supervised, Turns};
 const DRAIN_SECONDS: u64 = 30;
 /// Each has connections to the database of its own, which takes a hundred.
 const MOST_THREADS: usize = 16;
+/// Requests that each handles at once.
+const REQUESTS: usize = 2_048;
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a refused handshake of a WebSocket may take to be told.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The threads that serve.
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS)
+}
+
+/// The most requests that are handled at once, unless it is set: as many as statements that wait for a slow disk are for,
+/// and as many again, so that they wait for a fifth of a second where the processor is the bound.
+pub fn usual_requests() -> usize {
+    threads() * REQUESTS
+}
 
 /// Serves until `stop` is cancelled, then finishes what is in flight.
 ///
@@ -57,7 +70,7 @@ pub fn serve(
     listeners: Listeners,
     stop: CancellationToken,
 ) -> io::Result<Server> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
+    let threads = threads();
     let gate = Gate::new(settings.sockets.clone());
     let site = Site { state, acs, ably, settings: Arc::new(settings.clone()), threads, gate, stop: stop.clone() };
     let mut server = Server::build()

@@ -6,7 +6,6 @@ pub mod keys;
 mod listen;
 
 use std::net::TcpListener;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_cors::Cors;
@@ -26,7 +25,7 @@ use crate::ably::{self, Ably, Demo};
 use crate::acs::{self, Acs, PublicHost};
 use crate::auth::keys::LiveKeys;
 use crate::budget::Budget;
-use crate::http::admission::{Admission, Admitted, InFlight};
+use crate::http::admission::{Admitted, InFlight};
 use crate::http::budget::BodyBudget;
 use crate::http::local::{self, Kept, Local};
 use crate::http::request_span::RequestSpan;
@@ -36,7 +35,7 @@ use crate::realtime::{Hub, Limits};
 use crate::service::Context;
 use crate::service::changes::Told;
 use crate::telemetry;
-pub use listen::serve;
+pub use listen::{serve, usual_requests};
 
 /// What the protocols are set to.
 #[derive(Debug, Clone)]
@@ -129,7 +128,7 @@ pub fn app(
     let origins = &settings.cors_origins;
     let local = kept_to_this_machine(settings);
     let (ctx, bodies) = (state.ctx.clone(), state.bodies.clone());
-    let admission = Admission::new(state.in_flight.clone());
+    let in_flight = state.in_flight.clone();
     App::new()
         .app_data(ThinData(state))
         .app_data(ThinData(acs))
@@ -146,7 +145,7 @@ pub fn app(
         .wrap(Condition::new(local.is_some(), from_fn(move |req, next| local::keep(local.clone(), refuse, req, next))))
         .wrap(TracingLogger::<RequestSpan>::new())
         .wrap_fn(move |req, service| {
-            let admitted = admit(&req, &admission, &ctx);
+            let admitted = admit(&req, &in_flight, &ctx);
             phases(req, service, admitted, bodies.clone())
         })
 }
@@ -162,13 +161,13 @@ fn kept_to_this_machine(settings: &Settings) -> Option<Local> {
 }
 
 /// Admits a request, before anything is done of it; probes always are.
-fn admit(req: &ServiceRequest, admission: &Rc<Admission>, ctx: &Context) -> Result<Option<Admitted>, Refusal> {
+fn admit(req: &ServiceRequest, in_flight: &InFlight, ctx: &Context) -> Result<Option<Admitted>, Refusal> {
     let path = req.path();
     if health::is_probe(path) {
         return Ok(None);
     }
     let is_overloaded = || !ably::serves(path) && ctx.is_overloaded(acs::work(req.method(), path));
-    admission.admit(is_overloaded).map(Some).ok_or(Refusal::Overloaded)
+    in_flight.admit(is_overloaded).map(Some).ok_or(Refusal::Overloaded)
 }
 
 /// Tells the connection of a request how far the request is: each phase has a deadline. A request for which there is no

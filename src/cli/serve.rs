@@ -194,7 +194,7 @@ fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
         cors_origins,
         explain_auth: args.explain_auth,
         named_rooms: args.live.named_rooms == NamedRooms::On,
-        max_requests: args.max_requests.try_into().unwrap_or(usize::MAX),
+        max_requests: args.max_requests.map_or_else(app::usual_requests, |most| most.try_into().unwrap_or(usize::MAX)),
         max_body_memory: args.max_body_memory.try_into().unwrap_or(usize::MAX),
         max_input_memory: args.live.max_input_memory,
         live: limits(&args.live),

@@ -8,7 +8,7 @@ use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use actix_web::web::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::budget::{BodyBudget, Exhausted, Taken};
 use crate::net::{self, Connection};
@@ -107,9 +107,16 @@ pub async fn skip(req: &mut ServiceRequest, budget: &BodyBudget) -> bool {
     if !is_announced(req.request()) {
         return true;
     }
-    let is_small = declared_length(req.request()).is_some_and(|length| length <= SKIPPED);
+    let Some(length) = declared_length(req.request()).filter(|length| *length <= SKIPPED) else { return false };
     let (connection, mut payload) = (super::connection(req.request()).cloned(), req.take_payload());
-    is_small && receive(&mut payload, SKIPPED, budget, connection.as_deref()).await.is_ok()
+    // It mostly came with the head, and needs no timer.
+    if let Some(Some(Ok(chunk))) = payload.next().now_or_never()
+        && chunk.len() == length
+    {
+        connection.inspect(|connection| connection.body_ends());
+        return true;
+    }
+    receive(&mut payload, SKIPPED, budget, connection.as_deref()).await.is_ok()
 }
 
 async fn collect(payload: &mut Payload, limit: usize, budget: &BodyBudget) -> Result<(Bytes, Taken), BodyError> {

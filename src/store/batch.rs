@@ -236,7 +236,6 @@ impl<I: Item> Waiting<I> {
         self.rows += left.iter().map(|asked| asked.item.weight()).sum::<usize>();
         left.append(&mut self.queue);
         self.queue = left;
-        self.load.leaves(!self.queue.is_empty(), now);
         next
     }
 }

@@ -17,11 +17,9 @@ pub(super) const MOST_ITEMS: usize = 128;
 const WAITS_FOR_DISK: Duration = Duration::from_millis(40);
 /// How many times more.
 const MORE: usize = 4;
-/// How much longer than two statements a burst of requests may have to wait, and how much longer requests may if they
-/// did not stop coming faster than they are answered for [`STANDING`].
+/// How much longer than two statements a request may have to wait. Less would refuse more, and each refusal takes of the
+/// processor what half of an answer does.
 const BURST: Duration = Duration::from_millis(100);
-const STANDING_WAIT: Duration = Duration::from_millis(10);
-const STANDING: Duration = Duration::from_millis(100);
 
 /// The statements of a batch that run, and how long they usually take.
 #[derive(Debug, Default)]
@@ -30,8 +28,6 @@ pub(super) struct Load {
     running: [Option<Instant>; AT_ONCE],
     /// How long statements took lately; the last ones count most.
     usual: Duration,
-    /// Since when each statement leaves requests for a later one.
-    standing_since: Option<Instant>,
 }
 
 /// One of the statements that may run at once.
@@ -58,8 +54,7 @@ impl Load {
         if turns == 1 {
             return wait <= patience;
         }
-        let is_standing = self.standing_since.is_some_and(|since| now.saturating_duration_since(since) >= STANDING);
-        wait <= (2 * self.usual + if is_standing { STANDING_WAIT } else { BURST }).min(patience)
+        wait <= (2 * self.usual + BURST).min(patience)
     }
 
     /// Whether the answer to a request that has waited for `waited` would come too late if its statement began now.
@@ -86,11 +81,6 @@ impl Load {
     /// A statement ended, or was given up.
     pub fn took(&mut self, time: Duration) {
         self.usual = (self.usual + time) / 2;
-    }
-
-    /// Whether requests were left for a later statement when one took all that it is for.
-    pub fn leaves(&mut self, any: bool, now: Instant) {
-        self.standing_since = if any { self.standing_since.or(Some(now)) } else { None };
     }
 
     /// No further statement runs in the lane.
@@ -149,16 +139,10 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_waits_for_a_while_and_a_standing_queue_does_not() {
-        let (mut load, now) = load(ms(2), ms(1));
+    fn requests_wait_for_a_tenth_of_a_second_and_no_more() {
+        let (load, now) = load(ms(2), ms(1));
         assert!(load.admits(40 * MOST_ITEMS, 0, now, PATIENCE));
         assert!(!load.admits(60 * MOST_ITEMS, 0, now, PATIENCE));
-
-        load.leaves(true, now - STANDING);
-        assert!(load.admits(5 * MOST_ITEMS, 0, now, PATIENCE));
-        assert!(!load.admits(8 * MOST_ITEMS, 0, now, PATIENCE));
-        load.leaves(false, now);
-        assert!(load.admits(40 * MOST_ITEMS, 0, now, PATIENCE));
     }
 
     #[test]

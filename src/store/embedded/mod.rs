@@ -190,8 +190,10 @@ fn connect_options(run: &Path, database: &str) -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass().socket(run).username(SUPERUSER).database(database)
 }
 
-/// What differs from Postgres' own defaults, and why: checkpoints are no news to the owner of a laptop.
-const SERVER_SETTINGS: &[&str] = &["max_connections=100", "log_checkpoints=off", "timezone=UTC"];
+/// What differs from Postgres' own defaults, and why: checkpoints are no news to the owner of a laptop; and each commit
+/// flushes the log itself, so the log's writer would only make it wait for a flush of its own.
+const SERVER_SETTINGS: &[&str] =
+    &["max_connections=100", "log_checkpoints=off", "timezone=UTC", "wal_writer_delay=10s"];
 /// Few buffers, as dropping a database looks at all of them.
 const NOT_DURABLE: &[&str] =
     &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=400", "shared_buffers=128MB"];
