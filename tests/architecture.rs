@@ -90,6 +90,53 @@ fn signatures_and_secrets_are_compared_in_constant_time() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Expressions by which SQL asks the database for the time.
+const DATABASE_TIMES: &[&str] = &[
+    "now()",
+    "clock_timestamp",
+    "statement_timestamp",
+    "transaction_timestamp",
+    "timeofday",
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "localtime",
+];
+
+/// Two clocks in one decision give a wrong answer when they differ.
+#[test]
+fn sql_asks_the_database_for_the_time_in_one_place() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let store = sources().into_iter().filter(|(file, _)| file.starts_with("store"));
+    let migrations = fs::read_dir(root.join("migrations")).unwrap().map(|entry| entry.unwrap().path());
+    let migrations = migrations.map(|path| (path.clone(), fs::read_to_string(&path).unwrap()));
+    let asks: Vec<PathBuf> = store
+        .chain(migrations)
+        .filter(|(_, text)| asks_the_database_for_the_time(text))
+        .map(|(file, _)| file)
+        .collect();
+    assert_eq!(asks, [Path::new("store/clock.rs")]);
+}
+
+#[test]
+fn the_time_is_found_in_sql_however_it_is_written() {
+    for sql in ["SELECT NOW()", "select\n now ( )", "DEFAULT Current_Timestamp", "SELECT localtimestamp(3)"] {
+        assert!(asks_the_database_for_the_time(sql), "{sql}");
+    }
+    assert!(!asks_the_database_for_the_time("ctx.clock.now(), Instant::now(), known()"));
+}
+
+fn asks_the_database_for_the_time(text: &str) -> bool {
+    let text: String = text.to_lowercase().split_whitespace().collect();
+    DATABASE_TIMES.iter().any(|time| {
+        text.match_indices(time).any(|(at, _)| {
+            // `.now()` and `::now()` are Rust, `known()` is another word.
+            let before = text[..at].chars().next_back();
+            *time != "now()" || before.is_none_or(|c| !".:_".contains(c))
+        })
+    })
+}
+
 #[test]
 fn every_file_says_first_what_it_is_for() {
     let silent: Vec<PathBuf> =

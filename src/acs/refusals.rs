@@ -106,6 +106,7 @@ pub fn all() -> Vec<Refusal> {
             when: "The database is away, or the service overloaded.",
             examples: vec![
                 ("database", ApiError::Unavailable(ServiceError::Unavailable(None))),
+                ("overloaded", ApiError::Overloaded),
                 ("bodies", ApiError::NoMemory),
             ],
         },

@@ -104,10 +104,10 @@ async fn sweep(args: SweepArgs) -> anyhow::Result<()> {
     let stop = stop_on_signal()?;
     let database = Database::join(&args.database, &data_dir).await?;
     let ctx = Context::new(database.pool(), Clock::system(), 0, 0);
-    let (now, grace) = (ctx.clock.now(), grace(&args.grace));
+    let grace = grace(&args.grace);
     let (done, swept) = match args.dry_run {
-        true => ("would delete", sweeper::due(&ctx, now, grace).await),
-        false => ("deleted", sweeper::tick(&ctx, now, grace, &stop).await),
+        true => ("would delete", sweeper::due(&ctx, grace).await),
+        false => ("deleted", sweeper::tick(&ctx, grace, &stop).await),
     };
     ctx.db.close();
     database.close().await;

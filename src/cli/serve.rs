@@ -23,7 +23,7 @@ use crate::auth::keyring;
 use crate::clock::Clock;
 use crate::config::{ConfigError, DEVELOPMENT_KEY, LiveArgs, NamedRooms, NumberOrOff, ServeArgs, TlsArgs};
 use crate::endpoint::{self, Endpoint};
-use crate::jobs::sweeper;
+use crate::jobs::{clocks, sweeper};
 use crate::net;
 use crate::realtime::Limits;
 use crate::service::Context;
@@ -98,6 +98,7 @@ async fn serve_on(
     database.supervise(&jobs, &ended);
     jobs.spawn_local(app::live(state, stop.clone()));
     jobs.spawn_local(app::keys::refresh(ctx.clone(), keys, ended.clone()));
+    jobs.spawn_local(clocks::run(ctx.clone(), ended.clone()));
     if let Some(interval) = args.sweep_interval.0 {
         jobs.spawn_local(sweeper::run(ctx.clone(), interval, grace(&args.grace), ended.clone()));
     }

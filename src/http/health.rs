@@ -33,7 +33,12 @@ struct Health {
     /// Why it is not ready.
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    reason: Option<String>,
+    /// By how many milliseconds the database's clock is ahead of this machine's, as measured last: beyond a minute
+    /// nothing is deleted.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none", rename = "clockSkewMs")]
+    clock_skew_ms: Option<i64>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,10 +66,10 @@ enum Status {
     )),
 )]
 async fn live() -> HttpResponse {
-    answer(StatusCode::OK, Status::Live, None)
+    answer(StatusCode::OK, Health { status: Status::Live, reason: None, clock_skew_ms: None })
 }
 
-/// 200 if the database answers, else 503.
+/// 200 if writes succeed, else 503.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -77,35 +82,37 @@ async fn live() -> HttpResponse {
             description = "The service can work.",
             body = Health,
             headers(("Cache-Control" = String, description = "`no-store`")),
-            example = json!({ "status": "ready" }),
+            example = json!({ "status": "ready", "clockSkewMs": 2 }),
         ),
         (
             status = SERVICE_UNAVAILABLE,
-            description = "The database does not answer.",
+            description = "The database does not answer, or refuses writes; or more than half of the writes of the last 10 s failed.",
             body = Health,
             headers(
                 ("Cache-Control" = String, description = "`no-store`"),
                 ("Retry-After" = u32, description = "When to try again, in seconds."),
             ),
-            example = json!({ "status": "unavailable", "reason": "the database does not answer" }),
+            example = json!({ "status": "unavailable", "reason": "the database refuses writes: cannot execute INSERT in a read-only transaction (25006)" }),
         ),
     ),
 )]
 async fn ready(ThinData(state): ThinData<State>) -> HttpResponse {
+    let clock_skew_ms = state.ctx.skew.millis();
     match service::health::ready(&state.ctx).await {
-        Ok(()) => answer(StatusCode::OK, Status::Ready, None),
+        Ok(()) => answer(StatusCode::OK, Health { status: Status::Ready, reason: None, clock_skew_ms }),
         Err(error) => {
-            tracing::warn!(error = ?error, "not ready");
-            answer(StatusCode::SERVICE_UNAVAILABLE, Status::Unavailable, Some("the database does not answer"))
+            tracing::warn!(reason = %error, "not ready");
+            let reason = Some(error.to_string());
+            answer(StatusCode::SERVICE_UNAVAILABLE, Health { status: Status::Unavailable, reason, clock_skew_ms })
         }
     }
 }
 
-fn answer(code: StatusCode, status: Status, reason: Option<&'static str>) -> HttpResponse {
+fn answer(code: StatusCode, health: Health) -> HttpResponse {
     let mut answer = HttpResponse::build(code);
     answer.insert_header((CACHE_CONTROL, "no-store"));
     if code == StatusCode::SERVICE_UNAVAILABLE {
         answer.insert_header((RETRY_AFTER, "1"));
     }
-    answer.json(Health { status, reason })
+    answer.json(health)
 }

@@ -1,3 +1,4 @@
 //! Work that the service does by itself: loops around ticks that tests, and commands, can take alone.
 
+pub mod clocks;
 pub mod sweeper;

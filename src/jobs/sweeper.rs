@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::service::rooms::BATCH;
 use crate::service::rooms::Deleted;
-use crate::service::{self, Context, ServiceError};
+use crate::service::{self, Context, ServiceError, clocks};
 
 /// Beside requests, the sweeper rests after each batch, so many times as long as the batch took: what it takes of the
 /// database is a twentieth, and less when that is busy. With a fifth, a create took 1.4 times as long beside it, now 1.1
@@ -31,16 +31,33 @@ pub struct Swept {
     pub behind: Option<TimeDelta>,
 }
 
-/// Deletes every room that was over by `now - grace`, the longest over first, and every answer past
+/// Why nothing is deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// One of the clocks is wrong, and it can't be known which.
+    #[error(
+        "the clock of this machine and that of the database differ by {} s: nothing is deleted until they agree; set the clock that is wrong",
+        .0.num_seconds().abs()
+    )]
+    Skew(TimeDelta),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+/// Deletes every room that was over for `grace` by both clocks, the longest over first, and every answer past
 /// its time. Replicas share the work; a room that is extended at that moment is kept. Ends between
 /// batches when `stop` is cancelled.
-pub async fn tick(
-    ctx: &Context,
-    now: DateTime<Utc>,
-    grace: TimeDelta,
-    stop: &CancellationToken,
-) -> Result<Swept, ServiceError> {
-    sweep(ctx, now, grace, 0, stop).await
+///
+/// # Errors
+/// The clocks differ by more than a minute, or the database is not available.
+pub async fn tick(ctx: &Context, grace: TimeDelta, stop: &CancellationToken) -> Result<Swept, SweepError> {
+    sweep(ctx, agreed(ctx).await?, grace, 0, stop).await
+}
+
+/// The time that both clocks say is reached.
+async fn agreed(ctx: &Context) -> Result<DateTime<Utc>, SweepError> {
+    let both = clocks::read(ctx).await?;
+    both.agreed().ok_or_else(|| SweepError::Skew(both.skew()))
 }
 
 async fn sweep(
@@ -49,7 +66,7 @@ async fn sweep(
     grace: TimeDelta,
     rest: u32,
     stop: &CancellationToken,
-) -> Result<Swept, ServiceError> {
+) -> Result<Swept, SweepError> {
     let end = now - grace;
     // Each is tried, also if another fails.
     let rooms = batches(rest, stop, async |from| service::rooms::sweep(ctx, from, end).await).await;
@@ -87,7 +104,11 @@ async fn batches(
 }
 
 /// What [`tick`] would delete.
-pub async fn due(ctx: &Context, now: DateTime<Utc>, grace: TimeDelta) -> Result<Swept, ServiceError> {
+///
+/// # Errors
+/// Those of [`tick`].
+pub async fn due(ctx: &Context, grace: TimeDelta) -> Result<Swept, SweepError> {
+    let now = agreed(ctx).await?;
     let (Deleted { count, oldest_end }, answers) = service::rooms::due(ctx, now - grace, now).await?;
     let keys = service::keys::due_signing_keys(ctx, now).await?;
     Ok(Swept { rooms: count, answers, keys, behind: oldest_end.map(|end| now - grace - end) })
@@ -101,7 +122,7 @@ pub async fn run(ctx: Context, interval: Duration, grace: TimeDelta, stop: Cance
     while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
         let began = Instant::now();
         // Told to stop, it does not wait for a batch either: what is not committed is not done.
-        let sweep = sweep(&ctx, ctx.clock.now(), grace, REST, &stop);
+        let sweep = async { sweep(&ctx, agreed(&ctx).await?, grace, REST, &stop).await };
         let Some(ticked) = stop.run_until_cancelled(sweep).await else { return };
         match ticked {
             Ok(swept) if swept == Swept::default() => tracing::debug!("nothing to sweep"),
@@ -113,6 +134,7 @@ pub async fn run(ctx: Context, interval: Duration, grace: TimeDelta, stop: Cance
                 behind_s = behind.map_or(0, |behind| behind.num_seconds()),
                 "swept"
             ),
+            Err(error @ SweepError::Skew(_)) => tracing::error!(%error, "the sweeper refuses"),
             Err(error) => tracing::error!(error = ?error, "the sweep failed, and is tried again"),
         }
         pause = jittered();

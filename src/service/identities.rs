@@ -25,7 +25,7 @@ pub async fn create(ctx: &Context, resource: ResourceId) -> Result<(RawId, Token
     let user = user_guid();
     let now = ctx.clock.now();
     let issued_at = now.trunc_subsecs(MILLIS);
-    ctx.run(async |conn| store::identities::insert(conn, resource, user, now, issued_at).await).await?;
+    ctx.write(async |conn| store::identities::insert(conn, resource, user, now, issued_at).await).await?;
     Ok((RawId::new(resource, user), TokenUser { user, issued_at, revocations: 0 }))
 }
 
@@ -48,7 +48,7 @@ pub async fn revoke_tokens(ctx: &Context, resource: ResourceId, id: &RawId) -> R
     let user = own(resource, id)?;
     // Tokens say the millisecond of their issue, so it is the next one from which they are good.
     let from = ctx.clock.now().trunc_subsecs(MILLIS) + TimeDelta::milliseconds(1);
-    let there = ctx.run(async |conn| store::identities::revoke_tokens(conn, resource, user, from).await).await?;
+    let there = ctx.write(async |conn| store::identities::revoke_tokens(conn, resource, user, from).await).await?;
     if there { Ok(()) } else { Err(ServiceError::IdentityNotOwned) }
 }
 
@@ -60,7 +60,7 @@ pub async fn revoke_tokens(ctx: &Context, resource: ResourceId, id: &RawId) -> R
 pub async fn delete(ctx: &Context, resource: ResourceId, id: &RawId) -> Result<(), ServiceError> {
     let user = own(resource, id)?;
     let now = ctx.clock.now();
-    let there = ctx.run(async |conn| store::identities::delete(conn, resource, user, now).await).await?;
+    let there = ctx.write(async |conn| store::identities::delete(conn, resource, user, now).await).await?;
     if there { Ok(()) } else { Err(ServiceError::IdentityNotOwned) }
 }
 

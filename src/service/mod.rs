@@ -1,6 +1,7 @@
 //! One function an operation, one transaction each.
 
 pub mod changes;
+pub mod clocks;
 pub mod doors;
 pub mod health;
 pub mod identities;
@@ -16,6 +17,8 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use tokio::time::timeout;
 
+use self::clocks::Skew;
+use self::health::{Found, Writes};
 use crate::clock::Clock;
 use crate::domain::room_id::{RoomId, RoomIds};
 use crate::store::batch::{Batch, Item};
@@ -34,6 +37,10 @@ pub struct Context {
     pub clock: Clock,
     /// The most participants of a roster.
     pub max_participants: u32,
+    /// By how much the clocks differ.
+    pub skew: Skew,
+    writes: Writes,
+    readiness: Found,
     room_ids: Arc<RoomIds>,
     batches: Arc<Batches>,
 }
@@ -92,7 +99,16 @@ impl Context {
     /// A context whose room ids count from `room_id_offset`.
     pub fn new(db: Pool, clock: Clock, max_participants: u32, room_id_offset: u16) -> Self {
         let room_ids = Arc::new(RoomIds::starting_at(room_id_offset));
-        Self { batches: Arc::new(Batches::new(&db)), db, clock, max_participants, room_ids }
+        Self {
+            batches: Arc::new(Batches::new(&db)),
+            db,
+            clock,
+            max_participants,
+            skew: Skew::default(),
+            writes: Writes::default(),
+            readiness: Found::default(),
+            room_ids,
+        }
     }
 
     /// The same, with connections of its own for one of so many threads.
@@ -118,6 +134,23 @@ impl Context {
         operation: impl AsyncFn(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, ServiceError> {
         Ok(self.db.run(PATIENCE, operation).await?)
+    }
+
+    /// The same for what changes something, which tells whether the database can be written to.
+    async fn write<T>(
+        &self,
+        operation: impl AsyncFn(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, ServiceError> {
+        let done = self.run(operation).await;
+        self.writes.add(&done);
+        done
+    }
+
+    /// The same for an item that changes something.
+    async fn share_write<I: Item>(&self, batch: &Batch<I>, item: I) -> Result<I::Value, ServiceError> {
+        let done = self.share(batch, item).await;
+        self.writes.add(&done);
+        done
     }
 
     /// Asks for an item, in one statement with those who ask for others at the same time.

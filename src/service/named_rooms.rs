@@ -44,8 +44,9 @@ pub async fn get_or_make(
             None => {}
         }
         let room = new.with(ctx.room_ids.next(new.created_at), Some(name.clone()));
-        let inserted =
-            ctx.run(async |conn| store::named_rooms::insert(conn, resource, &room, options, &new.roster).await).await?;
+        let inserted = ctx
+            .write(async |conn| store::named_rooms::insert(conn, resource, &room, options, &new.roster).await)
+            .await?;
         if inserted == Inserted::Done {
             return Ok(GotOrMade { room, is_new: true });
         }

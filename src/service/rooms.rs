@@ -96,7 +96,7 @@ pub async fn create(
             expires_at: new.created_at + REMEMBERED,
         });
         let new_room = new_rooms::NewRoom { resource, room, roster: Arc::clone(&new.roster), remember };
-        match (ctx.share(&ctx.batches.creates, new_room).await?, repeat) {
+        match (ctx.share_write(&ctx.batches.creates, new_room).await?, repeat) {
             (Inserted::Done, _) => return Ok(Created { room: id, answer }),
             (Inserted::RequestTaken, Some(repeat)) => {
                 // As of the same instant: what passed its time since was not written over either.
@@ -168,14 +168,14 @@ pub async fn update(
     if change.is_empty() {
         return get(ctx, resource, room).await;
     }
-    ctx.run(async |conn| store::rooms::update(conn, resource, room, change).await)
+    ctx.write(async |conn| store::rooms::update(conn, resource, room, change).await)
         .await?
         .ok_or(ServiceError::RoomNotFound)
 }
 
 /// Deletes a room and its roster, and gives it back as it was.
 pub async fn delete(ctx: &Context, resource: ResourceId, room: RoomId) -> Result<Room, ServiceError> {
-    ctx.run(async |conn| store::rooms::delete(conn, resource, room).await).await?.ok_or(ServiceError::RoomNotFound)
+    ctx.write(async |conn| store::rooms::delete(conn, resource, room).await).await?.ok_or(ServiceError::RoomNotFound)
 }
 
 /// Deletes a batch of rooms, of every resource, whose window ended from `from` to `end`.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use sqlx::error::DatabaseError;
 
+use super::sqlstate::{self, Class};
+
 /// Causes are shared by those whose statement it was.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -31,10 +33,10 @@ impl From<sqlx::Error> for StoreError {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
-            sqlx::Error::Database(told) => match told.code().as_deref() {
-                Some("40001" | "40P01") => Self::Conflict(error),
-                Some(code) if is_passing(code) => Self::Unavailable(error),
-                _ => Self::Fault(error),
+            sqlx::Error::Database(told) => match told.code().as_deref().map_or(Class::Fault, sqlstate::class) {
+                Class::Conflict => Self::Conflict(error),
+                Class::Passing => Self::Unavailable(error),
+                Class::Fault => Self::Fault(error),
             },
             _ => Self::Fault(error),
         }
@@ -42,6 +44,17 @@ impl From<sqlx::Error> for StoreError {
 }
 
 impl StoreError {
+    /// What Postgres told, with its SQLSTATE; `None` if it told nothing.
+    pub fn told(&self) -> Option<String> {
+        match self {
+            Self::Unavailable(error) | Self::Conflict(error) | Self::Fault(error) => {
+                let told = error.as_database_error()?;
+                Some(format!("{} ({})", told.message(), told.code().as_deref().unwrap_or("no SQLSTATE")))
+            }
+            Self::Overloaded => None,
+        }
+    }
+
     /// True if the database refused the statement, and so did nothing of it.
     pub(super) fn is_refusal(&self) -> bool {
         match self {
@@ -50,12 +63,6 @@ impl StoreError {
             Self::Unavailable(_) | Self::Overloaded => false,
         }
     }
-}
-
-/// Connection trouble (08), too few resources (53), and a server that stops, starts, only reads
-/// or cancels what takes too long.
-fn is_passing(code: &str) -> bool {
-    code.starts_with("08") || code.starts_with("53") || code.starts_with("57") || code == "25006"
 }
 
 /// True if a row was refused because `constraint` holds already.

@@ -3,9 +3,11 @@
 pub mod access_keys;
 pub mod batch;
 pub mod changes;
+pub mod clock;
 pub mod doors;
 pub mod embedded;
 pub mod error;
+pub mod health;
 pub mod identities;
 pub mod named_rooms;
 pub mod new_rooms;
@@ -17,6 +19,7 @@ pub mod resources;
 pub mod rooms;
 pub mod serial_ceilings;
 pub mod signing_keys;
+pub mod sqlstate;
 pub mod sweep;
 
 pub use error::StoreError;

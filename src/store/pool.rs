@@ -245,8 +245,3 @@ impl Drop for Taken {
         drop(self.0.take().map(Object::take));
     }
 }
-
-/// Asks the database for nothing, to see that it answers.
-pub async fn ping(conn: &mut PgConnection) -> Result<(), StoreError> {
-    Ok(conn.ping().await?)
-}

@@ -8,6 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use roomkeeper::store::embedded::Cluster;
 use roomkeeper::store::pool;
+use roomkeeper::store::{self, StoreError};
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
@@ -64,7 +65,8 @@ async fn a_database_that_is_gone_makes_503_in_time_and_recovers_by_itself() {
     let found = app.get(&path).await;
     assert_eq!((found.status, &found.body["pstnDialOutEnabled"]), (StatusCode::OK, &json!(false)));
     assert_eq!(app.roster(&room).await.len(), 1);
-    assert_eq!(app.request("GET", "/health/ready").unsigned().send().await.status, StatusCode::OK);
+    tokio::time::sleep(STALE).await;
+    assert_eq!(self::ready(&app).await, (200, String::new()));
     spawn_blocking(move || cluster.stop()).await.unwrap();
 }
 
@@ -134,4 +136,60 @@ fn processes_in(folder: &Path) -> Vec<Pid> {
     all.filter(|process| std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == folder))
         .map(|process| Pid::from_raw(process.file_name().to_str().unwrap().parse().unwrap()))
         .collect()
+}
+
+/// What a probe found is told to others for a quarter of a second.
+const STALE: Duration = Duration::from_millis(300);
+
+async fn ready(app: &TestApp) -> (u16, String) {
+    let answer = app.request("GET", "/health/ready").unsigned().send().await;
+    (answer.status.as_u16(), answer.body["reason"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn a_service_is_ready_only_while_it_may_write_and_says_why_not() {
+    let app = TestApp::start().await;
+    assert_eq!(ready(&app).await, (200, String::new()));
+    let mut holder = app.db.begin().await.unwrap();
+    sqlx::query("LOCK TABLE rooms IN ACCESS EXCLUSIVE MODE").execute(&mut *holder).await.unwrap();
+
+    tokio::time::sleep(STALE).await;
+    let (status, reason) = ready(&app).await;
+    assert_eq!(status, 503);
+    assert!(reason.starts_with("the database refuses writes: ") && reason.contains("55P03"), "{reason}");
+
+    holder.rollback().await.unwrap();
+    tokio::time::sleep(STALE).await;
+    assert_eq!(ready(&app).await, (200, String::new()));
+}
+
+#[tokio::test]
+async fn a_server_that_only_reads_may_not_be_written_to() {
+    let app = TestApp::start().await;
+    let mut conn = app.db.acquire().await.unwrap();
+    sqlx::query("SET default_transaction_read_only = on").execute(&mut *conn).await.unwrap();
+
+    let refused = store::health::may_write(&mut conn).await.unwrap_err();
+
+    assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+    assert!(refused.told().unwrap().contains("25006"), "{refused:?}");
+    conn.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_that_is_not_free_in_the_time_that_the_operator_set_makes_503() {
+    let app = TestApp::start().await;
+    let database = app.database.clone().options([("lock_timeout", "100ms")]);
+    let hurried = Setup { database: Some(database), ..Setup::default() }.start().await;
+    let room = app.room(json!({})).await;
+    let mut holder = app.db.begin().await.unwrap();
+    sqlx::query("LOCK TABLE rooms IN ACCESS EXCLUSIVE MODE").execute(&mut *holder).await.unwrap();
+
+    let changed = hurried.patch(&format!("/rooms/{room}"), json!({ "pstnDialOutEnabled": true })).await;
+    let made = hurried.post("/rooms", json!({})).await;
+
+    for answer in [changed, made] {
+        assert_eq!((answer.status.as_u16(), answer.error().1), (503, "ServiceUnavailable"));
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
 }

@@ -39,7 +39,7 @@ async fn refresh(app: &TestApp) {
 }
 
 async fn sweep(app: &TestApp) -> u64 {
-    sweeper::tick(&app.ctx, app.now(), TimeDelta::days(7), &CancellationToken::new()).await.unwrap().keys
+    sweeper::tick(&app.ctx, TimeDelta::days(7), &CancellationToken::new()).await.unwrap().keys
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use roomkeeper::jobs::sweeper::{self, BATCH, Swept};
+use roomkeeper::jobs::sweeper::{self, BATCH, SweepError, Swept};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::*;
@@ -10,7 +10,7 @@ use crate::support::*;
 const GRACE: TimeDelta = TimeDelta::days(7);
 
 async fn tick(app: &TestApp) -> Swept {
-    sweeper::tick(&app.ctx, app.now(), GRACE, &CancellationToken::new()).await.unwrap()
+    sweeper::tick(&app.ctx, GRACE, &CancellationToken::new()).await.unwrap()
 }
 
 /// Makes a room that is open for an hour and gives its path.
@@ -135,7 +135,7 @@ async fn it_ends_between_batches_when_it_is_told_to() {
         while app.count_rooms().await == i64::from(rooms) {}
         stop.cancel();
     };
-    let (swept, ()) = tokio::join!(sweeper::tick(&app.ctx, app.now(), GRACE, &stop), stopping);
+    let (swept, ()) = tokio::join!(sweeper::tick(&app.ctx, GRACE, &stop), stopping);
 
     let swept = swept.unwrap().rooms;
     assert!(swept < u64::from(rooms), "it went on");
@@ -182,4 +182,46 @@ async fn rooms_with_full_rosters_are_swept() {
 
     assert_eq!(tick(&app).await.rooms, 200);
     assert_eq!(app.count_rooms().await, 0);
+}
+
+#[tokio::test]
+async fn a_room_is_kept_until_the_clock_that_is_behind_says_that_it_is_over() {
+    let app = TestApp::start().await;
+    an_hour(&app).await;
+    app.clock.advance(TimeDelta::hours(1) + GRACE);
+
+    app.clock.advance_database(TimeDelta::seconds(-30));
+    assert_eq!(tick(&app).await, Swept::default(), "the database's clock is behind");
+    app.clock.advance(TimeDelta::seconds(30));
+    app.clock.advance_database(TimeDelta::seconds(30));
+    app.clock.advance_alone(TimeDelta::seconds(-60));
+    assert_eq!(tick(&app).await, Swept::default(), "the service's clock is behind");
+
+    app.clock.advance_alone(TimeDelta::seconds(30));
+    assert_eq!(tick(&app).await.rooms, 1);
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_while_the_clocks_differ_by_more_than_a_minute() {
+    for ahead in [TimeDelta::days(8), TimeDelta::milliseconds(60_001), TimeDelta::milliseconds(-60_001)] {
+        let app = TestApp::start().await;
+        ended(&app, 3).await;
+        app.clock.advance_alone(ahead);
+
+        let refused = sweeper::tick(&app.ctx, GRACE, &CancellationToken::new()).await.unwrap_err();
+
+        let SweepError::Skew(skew) = &refused else { panic!("{refused:?}") };
+        assert_eq!(*skew, -ahead, "by how much the database's clock is ahead");
+        assert!(refused.to_string().contains(&format!("differ by {} s", ahead.num_seconds().abs())), "{refused}");
+        assert_eq!(app.count_rooms().await, 3);
+    }
+}
+
+#[tokio::test]
+async fn a_minute_of_difference_is_swept_across() {
+    let app = TestApp::start().await;
+    ended(&app, 3).await;
+    app.clock.advance_alone(TimeDelta::minutes(1));
+
+    assert_eq!(tick(&app).await.rooms, 3);
 }
