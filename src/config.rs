@@ -61,6 +61,12 @@ pub struct ServeArgs {
     /// The primary access key of the default resource, in base64; without one, the development key.
     #[arg(long, env = "ROOMKEEPER_ACCESS_KEY", value_name = "KEY", hide_env_values = true)]
     pub access_key: Option<SecretString>,
+    /// A second access key that requests may be signed with; without one, that which is stored stays.
+    #[arg(long, env = "ROOMKEEPER_SECONDARY_ACCESS_KEY", value_name = "KEY", hide_env_values = true)]
+    pub secondary_access_key: Option<SecretString>,
+    /// Have these keys replace those that the database has, for all instances; for one start.
+    #[arg(long, env = "ROOMKEEPER_REPLACE_ACCESS_KEY")]
+    pub replace_access_key: bool,
     /// The tolerated difference of a request's x-ms-date, or `off`.
     #[arg(long, env = "ROOMKEEPER_CLOCK_SKEW", value_name = "DURATION", default_value = "15m", value_parser = duration_or_off)]
     pub clock_skew: DurationOrOff,

@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::jwt::{self, Signer};
 use crate::auth::keyring::{self, AccessKey};
 use crate::auth::keys::{Keys, LiveKeys};
-use crate::config::DEVELOPMENT_KEY;
+use crate::config::{ConfigError, DEVELOPMENT_KEY};
 use crate::domain::resource::ResourceId;
+use crate::service::keys::{Given, PrepareError};
 use crate::service::{self, Context};
 use crate::store::signing_keys::SigningKeyRow;
 
@@ -26,18 +27,37 @@ const RETRY: Duration = Duration::from_secs(2);
 /// Makes what the default resource has to have, and reads every key there is.
 ///
 /// # Errors
-/// The database can't be reached, or a key in it can't be used.
-pub async fn prepare(ctx: &Context, primary: &str, named_rooms: bool) -> anyhow::Result<LiveKeys> {
+/// The database can't be reached, a key in it can't be used, or the keys that were given are others than those in it.
+pub async fn prepare(ctx: &Context, given: Given<'_>, named_rooms: bool) -> anyhow::Result<LiveKeys> {
     let secondary = keyring::generate();
-    let prepared = service::keys::prepare(ctx, primary, &secondary, named_rooms).await;
-    let resource = prepared.context("preparing the database")?;
-    let takes_public = is_development_key(primary);
+    let takes_public = is_development_key(given.primary);
+    let resource = match service::keys::prepare(ctx, given, &secondary, is_development_key, named_rooms).await {
+        Ok(resource) => resource,
+        Err(PrepareError::OtherPrimary) if takes_public => {
+            return Err(ConfigError(
+                "the database has an access key of its own, and the development key would replace it: give the one \
+                 that it has with --access-key"
+                    .to_owned(),
+            )
+            .into());
+        }
+        Err(PrepareError::OtherPrimary) => return Err(other("--access-key").into()),
+        Err(PrepareError::OtherSecondary) => return Err(other("--secondary-access-key").into()),
+        Err(PrepareError::Service(error)) => return Err(error).context("preparing the database"),
+    };
     let keys = load_for(ctx, takes_public).await?;
     if keys.signers.iter().any(|signer| signer.resource() == resource) {
         return Ok(LiveKeys::new(keys));
     }
     service::keys::keep_first_signing_key(ctx, &signing_key(ctx, resource)?).await.context("keeping a signing key")?;
     Ok(LiveKeys::new(load_for(ctx, takes_public).await?))
+}
+
+fn other(flag: &str) -> ConfigError {
+    ConfigError(format!(
+        "{flag}: the database has other access keys, with which clients of other instances sign: give one that it has, \
+         or replace it for all of them with --replace-access-key"
+    ))
 }
 
 /// Reads the keys, the development key only for a service that runs with it: of those that share a database, one may,

@@ -34,6 +34,7 @@ use crate::net;
 use crate::realtime::{Hub, Limits};
 use crate::service::Context;
 use crate::service::changes::Told;
+use crate::service::keys::Given;
 use crate::telemetry;
 pub use listen::{serve, usual_requests};
 
@@ -42,6 +43,10 @@ pub use listen::{serve, usual_requests};
 pub struct Settings {
     /// Base64.
     pub access_key: String,
+    /// Another key that requests may be signed with; base64, too.
+    pub secondary_access_key: Option<String>,
+    /// Whether these keys replace those that are stored.
+    pub replace_access_key: bool,
     /// `None` accepts any date.
     pub clock_skew: Option<TimeDelta>,
     pub public_hosts: Vec<PublicHost>,
@@ -65,6 +70,17 @@ pub struct Settings {
     pub demo: Option<Demo>,
     /// Whether the page is for others than this machine, too.
     pub demo_for_anyone: bool,
+}
+
+impl Settings {
+    /// The keys that the service is started with.
+    pub fn keys(&self) -> Given<'_> {
+        Given {
+            primary: &self.access_key,
+            secondary: self.secondary_access_key.as_deref(),
+            replaces: self.replace_access_key,
+        }
+    }
 }
 
 /// Where requests come in.
@@ -162,7 +178,7 @@ fn kept_to_this_machine(settings: &Settings) -> Option<Local> {
 
 /// Admits a request, before anything is done of it; probes always are.
 fn admit(req: &ServiceRequest, in_flight: &InFlight, ctx: &Context) -> Result<Option<Admitted>, Refusal> {
-    let path = req.path();
+    let path = req.match_info().as_str();
     if health::is_probe(path) {
         return Ok(None);
     }
@@ -223,7 +239,7 @@ async fn refuse_unread(mut req: ServiceRequest, refusal: Refusal, bodies: &BodyB
 
 /// Answers in the form of the protocol that was called.
 fn refuse(req: &HttpRequest, reason: Refusal) -> HttpResponse {
-    if ably::serves(req.path()) { ably::refuse(req, reason) } else { acs::refuse(req, reason) }
+    if ably::serves(req.match_info().as_str()) { ably::refuse(req, reason) } else { acs::refuse(req, reason) }
 }
 
 /// True for what browsers send as `Origin`: a scheme and an authority, and nothing else.

@@ -87,7 +87,7 @@ async fn serve_on(
     let (http, https) =
         (listeners.http.local_addr()?, listeners.https.as_ref().map(|(l, _)| l.local_addr()).transpose()?);
     let ctx = Context::new(database.pool(), Clock::system(), args.max_participants, rand::rng().random());
-    let prepared = stop.run_until_cancelled(app::keys::prepare(&ctx, &settings.access_key, settings.named_rooms)).await;
+    let prepared = stop.run_until_cancelled(app::keys::prepare(&ctx, settings.keys(), settings.named_rooms)).await;
     let Some(keys) = prepared.transpose()? else { return Ok(()) };
     let ably = app::ably(&ctx, keys.clone(), settings);
     let state = app::state(ctx.clone(), &ably, settings);
@@ -148,22 +148,30 @@ async fn until_it_answers(http: SocketAddr) -> io::Result<()> {
 /// Fewer bytes could be guessed.
 const SHORTEST_KEY: usize = 16;
 
+/// Reads a key that was set by a flag.
+fn key(flag: &str, text: &str) -> Result<String, ConfigError> {
+    let text: String = text.split_whitespace().collect(); // as tools break long lines
+    let key = keyring::trimmed(&text).to_owned();
+    if keyring::decode(&key).map_or(0, |bytes| bytes.len()) < SHORTEST_KEY {
+        return Err(ConfigError(format!(
+            "{flag}: a key is base64 of at least {SHORTEST_KEY} bytes, such as `openssl rand -base64 64` makes"
+        )));
+    }
+    Ok(key)
+}
+
 /// Checks what has to fit together.
 fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
     let access_key = args.access_key.as_ref().map_or(DEVELOPMENT_KEY, |key| key.expose_secret());
-    let access_key: String = access_key.split_whitespace().collect(); // as tools break long lines
-    let access_key = keyring::trimmed(&access_key).to_owned();
+    let access_key = key("--access-key", access_key)?;
+    let secondary = args.secondary_access_key.as_ref().map(|key| key.expose_secret()).filter(|key| !key.is_empty());
+    let secondary = secondary.map(|text| key("--secondary-access-key", text));
     if app::keys::is_development_key(&access_key) && !args.is_local() {
         return Err(ConfigError(
             "the development key is for this machine alone: set --access-key, or listen on 127.0.0.1 without a \
              --public-host of another name"
                 .to_owned(),
         ));
-    }
-    if keyring::decode(&access_key).map_or(0, |bytes| bytes.len()) < SHORTEST_KEY {
-        return Err(ConfigError(format!(
-            "--access-key: a key is base64 of at least {SHORTEST_KEY} bytes, such as `openssl rand -base64 64` makes"
-        )));
     }
     let clock_skew = args.clock_skew.0.map(|skew| TimeDelta::from_std(skew).unwrap_or(TimeDelta::MAX));
     let public_hosts = args
@@ -190,6 +198,8 @@ fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
     let demo = args.demo.as_deref().map(Demo::read).transpose().map_err(|e| ConfigError(format!("--demo: {e}")))?;
     Ok(Settings {
         access_key,
+        secondary_access_key: secondary.transpose()?,
+        replace_access_key: args.replace_access_key,
         clock_skew,
         public_hosts,
         cors_origins,

@@ -100,7 +100,7 @@ fn under_valgrind() {
     let ctx = Context::new(pool::pool(database), Clock::standing(NOW.parse().unwrap()), max_participants, 1);
     let system = System::new();
     let service = system.block_on(async {
-        let prepare = || app::keys::prepare(&ctx, &settings.access_key, settings.named_rooms);
+        let prepare = || app::keys::prepare(&ctx, settings.keys(), settings.named_rooms);
         let keys = until_done(prepare).await;
         let ably = app::ably(&ctx, keys.clone(), &settings);
         init_service(app::app(app::state(ctx, &ably, &settings), app::acs(keys, &settings), ably, &settings)).await

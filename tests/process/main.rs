@@ -5,6 +5,7 @@ mod configuration;
 mod crash;
 mod health;
 mod instructions;
+mod keys;
 mod lifecycle;
 mod log;
 mod memory;

@@ -49,6 +49,8 @@ impl Default for Setup {
     fn default() -> Self {
         let settings = Settings {
             access_key: KEY.to_owned(),
+            secondary_access_key: None,
+            replace_access_key: true, // the template's
             clock_skew: Some(TimeDelta::minutes(15)),
             public_hosts: Vec::new(),
             cors_origins: Vec::new(),
@@ -86,7 +88,7 @@ impl Setup {
         };
         let clock = Clock::standing(NOW.parse().unwrap());
         let ctx = Context::new(pool::pool(database.clone()), clock.clone(), self.max_participants, self.room_id_offset);
-        let keys = app::keys::prepare(&ctx, &self.settings.access_key, self.settings.named_rooms).await.unwrap();
+        let keys = app::keys::prepare(&ctx, self.settings.keys(), self.settings.named_rooms).await.unwrap();
         let acs = app::acs(keys.clone(), &self.settings);
         let http = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = http.local_addr().unwrap();

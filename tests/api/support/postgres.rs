@@ -10,6 +10,7 @@ use roomkeeper::app;
 use roomkeeper::clock::Clock;
 use roomkeeper::config::{program_environment, program_path};
 use roomkeeper::service::Context;
+use roomkeeper::service::keys::Given;
 use roomkeeper::store::embedded::{Cluster, EmbeddedError, Settings};
 use roomkeeper::store::pool;
 use sqlx::postgres::PgConnectOptions;
@@ -80,7 +81,7 @@ async fn make_template(cluster: &Cluster) {
     // With the resource and its keys: making an RSA key takes longer than most tests.
     let yesterday = NOW.parse::<DateTime<Utc>>().unwrap() - TimeDelta::days(1);
     let ctx = Context::new(pool::pool(template), Clock::standing(yesterday), 1, 0);
-    app::keys::prepare(&ctx, KEY, true).await.unwrap();
+    app::keys::prepare(&ctx, Given { primary: KEY, secondary: None, replaces: false }, true).await.unwrap();
     ctx.db.close();
 }
 
