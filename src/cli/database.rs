@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{ConfigError, DatabaseArgs, program_environment, program_path};
 use crate::store::embedded::{self, Cluster, EmbeddedError};
 use crate::store::pool;
+use crate::store::schema::{self, SchemaError};
 
 /// The database that a command works on.
 pub struct Database {
@@ -64,8 +65,12 @@ impl Database {
 
     /// Brings the schema up to date.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        // Its own words repeat those of its cause.
-        pool::migrate(&self.options).await.map_err(|error| anyhow!("bringing the schema up to date: {error}"))
+        told(schema::migrate(&self.options).await, "bringing the schema up to date")
+    }
+
+    /// Checks that the database can be worked with as it is.
+    pub async fn check(&self) -> anyhow::Result<()> {
+        told(schema::check(&self.options).await, "looking at the schema")
     }
 
     /// Watches over a private cluster until `stop` is cancelled.
@@ -81,6 +86,19 @@ impl Database {
             let _ = tokio::task::spawn_blocking(move || cluster.stop()).await;
         }
     }
+}
+
+/// What the operator can set right ends the program with exit code 2.
+fn told(done: Result<(), SchemaError>, doing: &str) -> anyhow::Result<()> {
+    done.map_err(|error| match error {
+        SchemaError::Older | SchemaError::Newer | SchemaError::Encoding(_) => {
+            ConfigError(format!("--database-url: {error}")).into()
+        }
+        // Its own words repeat those of its cause.
+        SchemaError::Migrate(error) => anyhow!("{doing}: {error}"),
+        SchemaError::Store(error) => anyhow::Error::new(error).context(doing.to_owned()),
+        SchemaError::Locked => anyhow!("{doing}: {error}"),
+    })
 }
 
 /// Where the private cluster is.

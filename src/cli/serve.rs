@@ -69,7 +69,9 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 
 async fn open_database(args: &ServeArgs, data_dir: &Path) -> anyhow::Result<Database> {
     let database = Database::open(&args.database, data_dir).await?;
-    if !args.no_migrate {
+    if args.no_migrate {
+        database.check().await?;
+    } else {
         database.migrate().await?;
     }
     Ok(database)

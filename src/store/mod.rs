@@ -17,6 +17,7 @@ pub mod pool;
 pub mod repeated_requests;
 pub mod resources;
 pub mod rooms;
+pub mod schema;
 pub mod serial_ceilings;
 pub mod signing_keys;
 pub mod sqlstate;

@@ -1,20 +1,17 @@
 //! The connections to the database, and its schema.
 
+use std::borrow::Cow;
 use std::str::FromStr as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult};
-use sqlx::migrate::{MigrateError, Migrator};
 pub use sqlx::postgres::PgConnectOptions as Options;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::time::{Instant, timeout};
 
 use super::StoreError;
-
-/// The schema's history.
-pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The most connections of one process.
 const CONNECTIONS: usize = 20;
@@ -35,15 +32,30 @@ const STATEMENT_TIMEOUT: &str = "5s";
 
 /// Why a URL can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("not a Postgres URL")] // sqlx's own words may repeat the password
-pub struct UrlError;
+pub enum UrlError {
+    #[error("not a Postgres URL")] // sqlx's own words may repeat the password
+    Malformed,
+    #[error(
+        "one host is supported, and no target_session_attrs: name the primary by an address that follows it, such as that of a proxy"
+    )]
+    SeveralHosts,
+}
 
 /// Reads a Postgres URL.
 pub fn options_from_url(url: &str) -> Result<Options, UrlError> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-        return Err(UrlError);
+        return Err(UrlError::Malformed);
     }
-    Options::from_str(url).map_err(|_| UrlError)
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let authority = base.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let hosts = authority.rsplit('@').next().unwrap_or_default();
+    let names_several = |(name, value): (Cow<'_, str>, Cow<'_, str>)| {
+        name == "target_session_attrs" || matches!(&*name, "host" | "port" | "hostaddr") && value.contains(',')
+    };
+    if hosts.contains(',') || form_urlencoded::parse(query.as_bytes()).any(names_several) {
+        return Err(UrlError::SeveralHosts);
+    }
+    Options::from_str(url).map_err(|_| UrlError::Malformed)
 }
 
 /// Connections that are kept. A thread may have some of its own: what the database answers then wakes no other thread.
@@ -121,17 +133,6 @@ impl Pool {
     }
 }
 
-/// Brings the schema up to date. Safe from several processes at once: the migrator takes turns.
-///
-/// # Errors
-/// The database can't be reached, or holds a schema that is not ours or newer.
-pub async fn migrate(options: &Options) -> Result<(), MigrateError> {
-    let mut conn = connect(options).await?;
-    let done = MIGRATIONS.run(&mut conn).await;
-    conn.close().await?;
-    done
-}
-
 /// Makes a database unless it is there.
 pub async fn create_database(maintenance: &Options, name: &'static str) -> Result<(), StoreError> {
     let mut conn = connect(maintenance).await?;
@@ -144,7 +145,8 @@ pub async fn create_database(maintenance: &Options, name: &'static str) -> Resul
     Ok(())
 }
 
-async fn connect(options: &Options) -> Result<PgConnection, sqlx::Error> {
+/// One connection, without the settings of the pool.
+pub(super) async fn connect(options: &Options) -> Result<PgConnection, sqlx::Error> {
     timeout(CONNECT, PgConnection::connect_with(options)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
@@ -243,5 +245,27 @@ impl Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         drop(self.0.take().map(Object::take));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::one_host("postgres://user:a,b@db.example:5432/rooms?sslmode=require", None)]
+    #[case::a_socket("postgresql:///rooms?host=/run/postgresql&user=postgres", None)]
+    #[case::another_scheme("mysql://db.example/rooms", Some("not a Postgres URL"))]
+    #[case::two_hosts("postgres://one.example:5432,two.example/rooms", Some("one host"))]
+    #[case::two_hosts_in_the_query("postgres:///rooms?host=one.example,two.example", Some("one host"))]
+    #[case::attributes("postgres://db.example/rooms?target_session_attrs=read-write", Some("one host"))]
+    fn a_url_names_one_host(#[case] url: &str, #[case] refusal: Option<&str>) {
+        let refused = options_from_url(url).err().map(|error| error.to_string());
+        match refusal {
+            None => assert_eq!(refused, None),
+            Some(refusal) => assert!(refused.as_ref().is_some_and(|told| told.starts_with(refusal)), "{refused:?}"),
+        }
     }
 }

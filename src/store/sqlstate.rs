@@ -1,5 +1,8 @@
 //! What an error that Postgres tells means for whoever asked, by its SQLSTATE.
 
+/// A lock that is not free in time.
+pub const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 /// What to do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -36,7 +39,7 @@ const PASSING: [&str; 12] = [
     "42P01", // a table is gone: the database was made anew, and is not migrated yet
     "55000", // an object that is not in the state for it yet
     "55006", // an object in use
-    "55P03", // a lock that is not free in time
+    LOCK_NOT_AVAILABLE,
 ];
 
 /// The class of a SQLSTATE.

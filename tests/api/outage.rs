@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use roomkeeper::store::embedded::Cluster;
-use roomkeeper::store::pool;
+use roomkeeper::store::schema;
 use roomkeeper::store::{self, StoreError};
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
@@ -25,7 +25,7 @@ async fn on_its_own_cluster() -> (TempDir, Cluster, TestApp) {
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let cluster = start(&folder.path().join("pg")).await;
     let database = cluster.connect_options("postgres");
-    pool::migrate(&database).await.unwrap();
+    schema::migrate(&database).await.unwrap();
     let app = Setup { database: Some(database), ..Setup::default() }.start().await;
     (folder, cluster, app)
 }

@@ -12,7 +12,7 @@ use roomkeeper::config::{program_environment, program_path};
 use roomkeeper::service::Context;
 use roomkeeper::service::keys::Given;
 use roomkeeper::store::embedded::{Cluster, EmbeddedError, Settings};
-use roomkeeper::store::pool;
+use roomkeeper::store::{pool, schema};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -77,7 +77,7 @@ fn start() -> Cluster {
 async fn make_template(cluster: &Cluster) {
     pool::create_database(&cluster.connect_options("postgres"), TEMPLATE).await.unwrap();
     let template = cluster.connect_options(TEMPLATE);
-    pool::migrate(&template).await.unwrap();
+    schema::migrate(&template).await.unwrap();
     // With the resource and its keys: making an RSA key takes longer than most tests.
     let yesterday = NOW.parse::<DateTime<Utc>>().unwrap() - TimeDelta::days(1);
     let ctx = Context::new(pool::pool(template), Clock::standing(yesterday), 1, 0);
