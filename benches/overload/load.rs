@@ -100,7 +100,7 @@ impl Outcome {
     fn add(&mut self, is_done: std::result::Result<bool, String>, answer: &[u8], since_due: f64, since_sent: f64) {
         match is_done {
             Ok(true) => self.answered.push(since_due),
-            // What is late before it is sent is so by the clients' own core.
+            // Timed from when it was sent: delays before that are the client's own.
             Ok(false) if answer.starts_with(b"HTTP/1.1 503") => self.refused.push(since_sent),
             Ok(false) => self.fail(String::from_utf8_lossy(answer).into_owned()),
             Err(error) => self.fail(error),

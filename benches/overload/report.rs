@@ -2,7 +2,7 @@
 
 use crate::load::{Outcome, percentile};
 
-/// The part of what can be answered that has to be.
+/// The fraction of the reachable goodput that is required.
 const GOODPUT: f64 = 0.8;
 /// Of a refusal, in milliseconds.
 const REFUSAL_MS: f64 = 20.0;
@@ -18,7 +18,7 @@ pub struct Ceilings {
 
 pub struct Row<'a> {
     pub what: &'a str,
-    /// What is offered, in parts of the capacity.
+    /// The offered load as a multiple of the capacity.
     pub times: f64,
     pub outcome: Outcome,
     pub resident: f64,

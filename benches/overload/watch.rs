@@ -1,4 +1,4 @@
-//! What is seen of the service beside a load: its memory, and live clients that must not be dropped.
+//! Observes the service during a load: its memory, and live clients that must not be dropped.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -11,7 +11,7 @@ const LIVE: usize = 20;
 const SAMPLE: Duration = Duration::from_millis(100);
 const EVERY: Duration = Duration::from_secs(1);
 
-/// The most that was resident since it was asked last, in KiB.
+/// The peak resident memory since the last reading, in KiB.
 #[derive(Default)]
 pub struct Memory(AtomicU64);
 
@@ -29,7 +29,7 @@ impl Memory {
     }
 }
 
-/// Holds live clients in a room, of whom one says something each second; an error if one is dropped or misses some.
+/// Keeps live clients in a room, one of which publishes each second; fails if one is dropped or misses a message.
 pub fn live(service: &Service, key: &str, is_over: &AtomicBool) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

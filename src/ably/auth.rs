@@ -57,7 +57,7 @@ pub struct Credential {
     /// A key's holder is a backend, and may go everywhere.
     is_key: bool,
     pub expires_at: Option<DateTime<Utc>>,
-    /// When it was issued, if it is a token that can be revoked.
+    /// The issue of a token that can be revoked; `None` for a key.
     pub issue: Option<Issue>,
     claims: BTreeMap<String, String>,
     /// The token, as a digest: of one that names no client, connections are counted by it.

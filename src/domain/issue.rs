@@ -1,21 +1,21 @@
-//! When a user's token was issued, and whether it still stands.
+//! When a user's token was issued, and whether it is still valid.
 
 use chrono::{DateTime, Utc};
 
-/// What a token says of its issue.
+/// The issue of a token, as its claims describe it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Issue {
     pub at: DateTime<Utc>,
-    /// How often its user's tokens had been revoked; earlier releases issued tokens that do not say.
+    /// How often its user's tokens had been revoked by then; `None` for tokens of earlier releases, which lack the claim.
     pub revocations: Option<i64>,
 }
 
-/// Which tokens of a user stand.
+/// Which tokens of a user are valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// How often tokens were revoked until now.
+    /// How often the user's tokens have been revoked.
     pub revocations: i64,
-    /// Since when tokens stand that do not say how often that was before them.
+    /// Tokens without that count are valid if issued at this time or later.
     pub valid_from: DateTime<Utc>,
 }
 

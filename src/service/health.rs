@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Context, ServiceError};
+use super::{Context, PATIENCE, ServiceError};
 use crate::store::{self, StoreError};
 
 /// How long outcomes of writes count, in steps of a second.
 const SECONDS: usize = 10;
-/// Of fewer writes, nothing is concluded.
+/// With fewer writes than this, no conclusion is drawn.
 const FEWEST: u32 = 10;
 
 /// Why the service is not ready. The texts are for operators.
@@ -24,7 +24,7 @@ pub enum NotReady {
     WritesFail,
 }
 
-/// How many writes were tried lately, and how many failed for the database's sake. Clones share it.
+/// How many recent writes were tried, and how many of them the database failed. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Writes(Arc<Mutex<Window>>);
 
@@ -74,15 +74,15 @@ impl Writes {
     }
 }
 
-/// What was found last, and when. Clones share it.
+/// The last result of a probe and its time. Clones share it.
 pub type Found = Arc<tokio::sync::Mutex<Option<(Instant, Result<(), NotReady>)>>>;
 
-/// For so long what was found is told again: whoever asks often costs the database nothing.
+/// How long a result is reused, so that frequent probes do not load the database.
 const FRESH: Duration = Duration::from_millis(250);
 
 /// Whether writes succeed: the database takes one, and most of the last ones were done.
 pub async fn ready(ctx: &Context) -> Result<(), NotReady> {
-    let mut found = ctx.readiness.lock().await; // one looks for all who ask meanwhile
+    let mut found = ctx.readiness.lock().await; // concurrent probes share one check
     if let Some((at, ready)) = &*found
         && at.elapsed() < FRESH
     {
@@ -100,9 +100,6 @@ async fn look(ctx: &Context) -> Result<(), NotReady> {
     }
     if ctx.writes.mostly_fail() { Err(NotReady::WritesFail) } else { Ok(()) }
 }
-
-/// A probe wants its answer.
-const PATIENCE: Duration = Duration::from_millis(1_600);
 
 #[cfg(test)]
 mod tests {

@@ -56,7 +56,7 @@ struct Batches {
     named_doors: Batch<Asked<Arc<str>>>,
 }
 
-/// What a request is going to ask the database for.
+/// The database work that a request causes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
     Get,
@@ -92,7 +92,7 @@ pub enum ServiceError {
     Fault(#[source] StoreError),
 }
 
-/// An operation that the database has not done by then is given up: its answer of 503 is due within 2 s.
+/// An operation that takes longer is abandoned: its answer of 503 is due within 2 s.
 const PATIENCE: Duration = Duration::from_millis(1_600);
 
 impl Context {

@@ -23,8 +23,9 @@ const RESTED: Duration = Duration::from_secs(1);
 const ECHO: Duration = Duration::from_millis(300);
 /// How long a database may take to let us in when the service starts.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How much longer than two rounds of operations one may wait for a connection.
-const BURST: Duration = Duration::from_millis(100);
+/// How much longer than two statements a request may wait. Less would refuse more, and a refusal costs half of the
+/// processor time of an answer.
+pub(super) const BURST: Duration = Duration::from_millis(100);
 /// How often a transaction that lost against another is run.
 const ATTEMPTS: usize = 5;
 /// A statement that is still running then was given up by its request long ago.

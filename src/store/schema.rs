@@ -15,9 +15,9 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// How long a migration waits for a lock at a time: everybody else waits behind it meanwhile.
 const LOCK_TIMEOUT: &str = "2s";
-/// Between two attempts, so that those who waited behind it get on.
+/// The pause between two attempts, in which statements that queued behind the lock proceed.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long it is tried.
+/// How long attempts are repeated.
 const ATTEMPTS_FOR: Duration = Duration::from_secs(60);
 
 /// Why a database can't be worked with. The texts say what to do.

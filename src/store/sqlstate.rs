@@ -1,4 +1,4 @@
-//! What an error that Postgres tells means for whoever asked, by its SQLSTATE.
+//! Classifies the errors of Postgres by SQLSTATE: retry, temporarily unavailable, or a fault.
 
 /// A lock that is not free in time.
 pub const LOCK_NOT_AVAILABLE: &str = "55P03";

@@ -27,8 +27,8 @@ use crate::support::*;
 
 /// Instructions of each operation, as they were counted last.
 const BOUNDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/api/instructions.json");
-/// So much more is let through, as a part of the bound: an answer of the database that is not there yet when it is
-/// read is waited for, which takes 3% of a create.
+/// How far a count may exceed its bound, as a fraction of it: waiting for an answer of the database that has not arrived
+/// when it is read takes 3% of a create.
 const TOLERANCE: f64 = 0.05;
 /// By these, the program under Valgrind knows what to do.
 const DATABASE: &str = "INSTRUCTIONS_DATABASE";

@@ -138,7 +138,7 @@ fn processes_in(folder: &Path) -> Vec<Pid> {
         .collect()
 }
 
-/// What a probe found is told to others for a quarter of a second.
+/// Longer than the result of a probe is reused.
 const STALE: Duration = Duration::from_millis(300);
 
 async fn ready(app: &TestApp) -> (u16, String) {

@@ -1,5 +1,5 @@
-//! What a frame of a live room costs the service, in instructions: a gate that no other load on the machine moves, as a
-//! timed test would be. That of requests is in tests/api/instructions.rs.
+//! Counts the instructions that a frame of a live room costs the service. Unlike a timed test, the count does not depend
+//! on other load of the machine. tests/api/instructions.rs counts those of requests.
 //!
 //! Valgrind runs the service, and counts within the loop of a socket alone: a message is read, published, echoed and
 //! acknowledged to the client that sent it, and delivered to another. The code is built for development: there is more
@@ -18,7 +18,7 @@ use crate::service::{DataDir, Service, command, postgres};
 
 /// Instructions of a frame, as they were counted last.
 const BOUND: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/process/instructions.json");
-/// So much more is let through, as a part of the bound.
+/// How far a count may exceed its bound, as a fraction of it.
 const TOLERANCE: f64 = 0.06;
 const LOOP: &str = "roomkeeper::ably::socket::talk::talk::{{closure}}";
 const COUNTED: u64 = 50;

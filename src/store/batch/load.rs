@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::store::pool::BURST;
+
 /// Statements that take longer than usual: by a lock, by their connection or by the disk. The next statement runs beside
 /// one that is held up. The waiters are checked at least this often.
 pub(super) const SLOW: Duration = Duration::from_millis(100);
@@ -17,9 +19,6 @@ pub(super) const MOST_ITEMS: usize = 128;
 const WAITS_FOR_DISK: Duration = Duration::from_millis(40);
 /// How many times more.
 const MORE: usize = 4;
-/// How much longer than two statements a request may have to wait. Less would refuse more, and each refusal takes of the
-/// processor what half of an answer does.
-const BURST: Duration = Duration::from_millis(100);
 
 /// The statements of a batch that run, and how long they usually take.
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ const FIVE_SECONDS = { transportParams: { heartbeatInterval: 5000 } };
 /** Publishes something every second until the test `t` ends. */
 async function publishing(t, name, format) {
   const bob = await dialInto(t, server, channelOf(name), { ...format, clientId: "bob", echo: "false" });
-  // What is published while the test ends may have no answer.
+  // The last publish may go unanswered because the test ends.
   const tick = () => bob.publish(channelOf(name), { name: "tick" }).catch(() => {});
   const timer = setInterval(tick, 1000);
   t.after(() => clearInterval(timer));
