@@ -121,18 +121,20 @@ pub fn no_route() -> Route {
     web::to(async || Err::<HttpResponse, _>(ApiError::NotFound)).wrap(from_fn(headers::add))
 }
 
-/// What a request to this protocol asks the database for.
-pub fn work(method: &Method, path: &str) -> Work {
-    let mut rest = path.strip_prefix("/rooms").unwrap_or(path).split('/').skip(1);
+/// The database work that a request to this protocol causes; `None` if it causes none.
+pub fn work(method: &Method, path: &str) -> Option<Work> {
+    if path.starts_with("/identities") {
+        return Some(Work::Other);
+    }
+    let mut rest = path.strip_prefix("/rooms")?.split('/').skip(1);
     let (room, part) = (rest.next().unwrap_or_default(), rest.next());
-    match (method.as_str(), part) {
-        _ if !path.starts_with("/rooms") => Work::Other,
+    Some(match (method.as_str(), part) {
         ("GET", None) if room.is_empty() => Work::List,
         ("POST", None) if room.is_empty() => Work::Create,
         ("GET", None) => Work::Get,
         ("PATCH", Some("participants")) => Work::ChangeRoster,
         _ => Work::Other,
-    }
+    })
 }
 
 /// The answer to a request that is refused before it comes to a route.

@@ -6,13 +6,15 @@ pub mod keys;
 mod listen;
 
 use std::net::TcpListener;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_cors::Cors;
 use actix_http::ConnectionType;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::Uri;
+use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue, ORIGIN, VARY};
+use actix_web::http::{Method, Uri};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, PayloadConfig, ThinData};
 use actix_web::{App, Error, HttpRequest, HttpResponse};
@@ -145,6 +147,7 @@ pub fn app(
     let local = kept_to_this_machine(settings);
     let (ctx, bodies) = (state.ctx.clone(), state.bodies.clone());
     let in_flight = state.in_flight.clone();
+    let readers: Rc<[String]> = origins.as_slice().into();
     App::new()
         .app_data(ThinData(state))
         .app_data(ThinData(acs))
@@ -162,7 +165,7 @@ pub fn app(
         .wrap(TracingLogger::<RequestSpan>::new())
         .wrap_fn(move |req, service| {
             let admitted = admit(&req, &in_flight, &ctx);
-            phases(req, service, admitted, bodies.clone())
+            phases(req, service, admitted, bodies.clone(), Rc::clone(&readers))
         })
 }
 
@@ -176,13 +179,14 @@ fn kept_to_this_machine(settings: &Settings) -> Option<Local> {
     Some(Local::new(kept, &settings.cors_origins))
 }
 
-/// Admits a request, before anything is done of it; probes always are.
+/// Admits a request before anything is done for it. Probes and preflights are always admitted.
 fn admit(req: &ServiceRequest, in_flight: &InFlight, ctx: &Context) -> Result<Option<Admitted>, Refusal> {
     let path = req.match_info().as_str();
-    if health::is_probe(path) {
+    if health::is_probe(path) || req.method() == Method::OPTIONS {
         return Ok(None);
     }
-    let is_overloaded = || !ably::serves(path) && ctx.is_overloaded(acs::work(req.method(), path));
+    let is_overloaded =
+        || !ably::serves(path) && acs::work(req.method(), path).is_some_and(|work| ctx.is_overloaded(work));
     in_flight.admit(is_overloaded).map(Some).ok_or(Refusal::Overloaded)
 }
 
@@ -193,6 +197,7 @@ fn phases<B, S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = E
     service: &S,
     admitted: Result<Option<Admitted>, Refusal>,
     bodies: BodyBudget,
+    origins: Rc<[String]>,
 ) -> impl Future<Output = Result<ServiceResponse<EitherBody<B>>, Error>> + use<B, S> {
     let (connection, body) = (connection(req.request()).cloned(), body::announced(req.request()));
     let answering = match admitted {
@@ -214,7 +219,7 @@ fn phases<B, S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = E
                 };
                 answering.await.map(ServiceResponse::map_into_left_body)
             }
-            Err((req, refusal)) => Ok(refuse_unread(req, refusal, &bodies).await.map_into_right_body()),
+            Err((req, refusal)) => Ok(refuse_unread(req, refusal, &bodies, &origins).await.map_into_right_body()),
         };
         if let Some(connection) = connection {
             connection.answer_begins();
@@ -228,13 +233,30 @@ fn phases<B, S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = E
 
 /// Refuses a request whose body is not read yet. A small body is read and dropped, so that the next request can come on
 /// the same connection.
-async fn refuse_unread(mut req: ServiceRequest, refusal: Refusal, bodies: &BodyBudget) -> ServiceResponse {
+async fn refuse_unread(
+    mut req: ServiceRequest,
+    refusal: Refusal,
+    bodies: &BodyBudget,
+    origins: &[String],
+) -> ServiceResponse {
     let is_read = body::skip(&mut req, bodies).await;
     let mut answer = refuse(req.request(), refusal);
+    if let Some(origin) = readable_by(req.request(), origins) {
+        answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        answer.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
+    }
     if !is_read {
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
     req.into_response(answer)
+}
+
+/// The browser origin that may read a refusal, which does not pass through [`cors`].
+fn readable_by(req: &HttpRequest, origins: &[String]) -> Option<HeaderValue> {
+    let origin = req.headers().get(ORIGIN)?;
+    let is_open = origins.is_empty() && ably::serves(req.match_info().as_str());
+    let is_allowed = is_open || origins.iter().any(|allowed| allowed == "*" || origin == allowed);
+    is_allowed.then(|| origin.clone())
 }
 
 /// Answers in the form of the protocol that was called.

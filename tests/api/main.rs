@@ -24,6 +24,7 @@ mod malformed;
 mod named;
 mod order;
 mod outage;
+mod overload;
 mod participants;
 mod repeat;
 mod rooms;
