@@ -1,10 +1,12 @@
 //! The log: to stderr, so that stdout is left to what the service announces.
 
+pub mod episode;
 mod repeated;
 
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tracing::field::Field;
@@ -18,11 +20,15 @@ use tracing_subscriber::{EnvFilter, registry};
 use repeated::Repeated;
 
 /// What is no news to an operator, unless the filter names it: requests that are no HTTP, which are
-/// no errors of ours; workers that start; tables that are there already.
-const QUIET: &str = "actix_http::h1=off,actix_server=warn,sqlx::postgres::notice=warn";
+/// no errors of ours; workers that start; tables that are there already; slow statements, which are
+/// logged with what failed for them.
+const QUIET: &str = "actix_http::h1=off,actix_server=warn,sqlx::postgres::notice=warn,sqlx::query=error";
 
 /// Of the log of this process.
 static REPEATED: OnceLock<Repeated> = OnceLock::new();
+
+/// Whether the log of this process is written as JSON.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
 
 /// Starts logging what `filter` lets through, for the whole process: as JSON or for people; `None`
 /// is for people on a terminal, else JSON.
@@ -34,12 +40,19 @@ pub fn start(filter: &str, json: Option<bool>) -> Result<(), ParseError> {
     let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))?;
     let log = registry().with(filter).with(REPEATED.get_or_init(Repeated::default).clone());
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    if json.unwrap_or(!on_terminal) {
+    let json = json.unwrap_or(!on_terminal);
+    IS_JSON.store(json, Ordering::Relaxed);
+    if json {
         log.with(lines.json().flatten_event(true).with_current_span(true).with_span_list(false)).init();
     } else {
         log.with(lines.fmt_fields(debug_fn(write_field).delimited(" ")).with_ansi(on_terminal)).init();
     }
     Ok(())
+}
+
+/// True if the log has started and is written as JSON.
+pub fn is_json() -> bool {
+    IS_JSON.load(Ordering::Relaxed)
 }
 
 /// Control characters escaped, as JSON does by itself: what a client sent must not look like a line of its own.

@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("http", &["net", "domain", "auth", "service", "realtime", "this_machine"]),
     ("acs", &["domain", "auth", "service", "realtime", "http"]),
     ("ably", &["budget", "net", "domain", "auth", "service", "realtime", "http"]),
-    ("jobs", &["service", "realtime", "clock"]),
+    ("jobs", &["service", "realtime", "clock", "telemetry"]),
     ("app", &["*"]),
     ("cli", &["*"]),
     ("lib", &["*"]),

@@ -149,7 +149,7 @@ async fn of_token(state: &State, token: ClientToken, now: DateTime<Utc>) -> Resu
                 Ok(false) => return Err(Denied::Refused(ErrorInfo::token_revoked())),
                 Err(ServiceError::Unavailable(_) | ServiceError::Overloaded) => return Err(Denied::Unavailable),
                 Err(error) => {
-                    tracing::error!(error = ?error, "a user's token can't be judged");
+                    tracing::error!(%error, "a user's token can't be judged");
                     return Err(Denied::Unavailable);
                 }
             }

@@ -55,7 +55,7 @@ pub async fn allowed(
         Ok(Err(why)) => Err(Denied::Refused(why.into())),
         Err(ServiceError::Unavailable(_) | ServiceError::Overloaded) => Err(Denied::Unavailable),
         Err(error) => {
-            tracing::error!(error = ?error, "who may enter can't be read");
+            tracing::error!(%error, "who may enter can't be read");
             Err(Denied::Refused(ErrorInfo::fault()))
         }
     }

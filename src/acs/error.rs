@@ -253,8 +253,8 @@ impl ApiError {
 
     fn log(&self) {
         match self {
-            Self::Fault(fault) => tracing::error!(fault = ?fault, "failed"),
-            Self::Unavailable(cause) => tracing::warn!(cause = ?cause, "not available"),
+            Self::Fault(fault) => tracing::error!(%fault, "failed"),
+            Self::Unavailable(cause) => tracing::debug!(%cause, "not available"), // counted in service::outage
             Self::Denied { reason, explanation } => {
                 let found = explanation.as_deref().map(|explanation| shortened(explanation.reason()).into_owned());
                 tracing::info!(%reason, kind = reason.kind(), found, "denied");

@@ -11,7 +11,7 @@ use crate::auth::keys::{Keys, LiveKeys};
 use crate::config::{ConfigError, DEVELOPMENT_KEY};
 use crate::domain::resource::ResourceId;
 use crate::service::keys::{Given, PrepareError};
-use crate::service::{self, Context};
+use crate::service::{self, Context, ServiceError};
 use crate::store::signing_keys::SigningKeyRow;
 
 /// True for every text of the key that is no secret: clients sign with the bytes that a text encodes.
@@ -97,7 +97,10 @@ pub async fn refresh(ctx: Context, keys: LiveKeys, stop: CancellationToken) {
                 REFRESH
             }
             Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "the keys can't be read again");
+                match error.downcast_ref::<ServiceError>() {
+                    Some(error) => error.log("the keys can't be read again"),
+                    None => tracing::warn!(error = format!("{error:#}"), "the keys can't be read again"),
+                }
                 RETRY
             }
         };

@@ -32,6 +32,7 @@ use crate::http::budget::BodyBudget;
 use crate::http::local::{self, Kept, Local};
 use crate::http::request_span::RequestSpan;
 use crate::http::{Refusal, State, body, connection, health, watch};
+use crate::jobs::outages;
 use crate::net;
 use crate::realtime::{Hub, Limits};
 use crate::service::Context;
@@ -109,12 +110,13 @@ pub fn ably(ctx: &Context, keys: LiveKeys, settings: &Settings) -> Ably {
 
 /// What the handlers of both protocols work with.
 pub fn state(ctx: Context, ably: &Ably, settings: &Settings) -> State {
+    let refusals = ctx.refusals.clone();
     State {
         ctx,
         hub: ably.hub(),
         told: Told::default(),
         bodies: BodyBudget::new(settings.max_body_memory),
-        in_flight: InFlight::new(settings.max_requests),
+        in_flight: InFlight::new(settings.max_requests, refusals),
     }
 }
 
@@ -122,8 +124,8 @@ pub fn state(ctx: Context, ably: &Ably, settings: &Settings) -> State {
 /// every client.
 pub async fn live(state: State, stop: CancellationToken) {
     let hub = Arc::clone(&state.hub);
-    let in_flight = state.in_flight.clone();
-    let log = stop.run_until_cancelled(join(telemetry::tell_left_out(), in_flight.tell()));
+    let log = join(telemetry::tell_left_out(), outages::run(state.ctx.clone()));
+    let log = stop.run_until_cancelled(log);
     join3(stop.run_until_cancelled(hub.run()), watch::watch(state, stop.clone()), log).await;
     hub.stop();
 }

@@ -12,6 +12,7 @@ use crate::config::{ConfigError, DatabaseArgs, program_environment, program_path
 use crate::store::embedded::{self, Cluster, EmbeddedError};
 use crate::store::pool;
 use crate::store::schema::{self, SchemaError};
+use crate::store::session::{self, SessionError};
 
 /// The database that a command works on.
 pub struct Database {
@@ -61,6 +62,25 @@ impl Database {
     /// The URL of a private cluster, for clients of this machine.
     pub fn private_url(&self) -> Option<String> {
         self.cluster.as_ref().map(|cluster| cluster.url(embedded::DATABASE))
+    }
+
+    /// Checks the sessions that connections to a named database get; settings that do not arrive are logged.
+    pub async fn check_sessions(&self) -> anyhow::Result<()> {
+        if self.cluster.is_some() {
+            return Ok(());
+        }
+        let missing = session::check(&self.options).await.map_err(|error| match error {
+            SessionError::Shared => anyhow::Error::from(ConfigError(format!("--database-url: {error}"))),
+            SessionError::Store(error) => anyhow::Error::new(error).context("connecting to the database"),
+        })?;
+        if !missing.is_empty() {
+            tracing::warn!(
+                missing = missing.join(", "),
+                "the database does not have the settings that connections ask for: a pooler may drop `options`; set \
+                 them for the role"
+            );
+        }
+        Ok(())
     }
 
     /// Brings the schema up to date.

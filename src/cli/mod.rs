@@ -62,7 +62,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = if error.is::<ConfigError>() { 2 } else { 1 };
-            eprintln!("roomkeeper: {}", on_one_line(&format!("{error:#}")));
+            let error = on_one_line(&format!("{error:#}"));
+            if telemetry::is_json() && tracing::enabled!(tracing::Level::ERROR) {
+                tracing::error!(error, exit_code = code, "the command failed");
+            } else {
+                eprintln!("roomkeeper: {error}");
+            }
             ExitCode::from(code)
         }
     }

@@ -69,6 +69,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 
 async fn open_database(args: &ServeArgs, data_dir: &Path) -> anyhow::Result<Database> {
     let database = Database::open(&args.database, data_dir).await?;
+    database.check_sessions().await?;
     if args.no_migrate {
         database.check().await?;
     } else {

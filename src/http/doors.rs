@@ -99,7 +99,7 @@ pub(super) async fn part_from_revoked(state: &State, resource: ResourceId, user:
             let id = RawId::new(resource, user); // as tokens spell it
             state.hub.revoke(resource, id.as_str(), standings.get(&(resource, user)).copied());
         }
-        Err(error) => tracing::warn!(error = ?error, "the connections of a user are not parted from yet"),
+        Err(error) => error.log("the connections of a user are not parted from yet"),
     }
 }
 
@@ -116,7 +116,7 @@ pub(super) async fn judge(state: &State, resource: ResourceId, room: RoomId, nam
                 }
             }
             Err(error) => {
-                return tracing::warn!(error = ?error, %room, "who is in the room is not judged again yet");
+                return error.log("who is in the room is not judged again yet");
             }
         }
     }

@@ -101,7 +101,6 @@ async fn ready(ThinData(state): ThinData<State>) -> HttpResponse {
     match service::health::ready(&state.ctx).await {
         Ok(()) => answer(StatusCode::OK, Health { status: Status::Ready, reason: None, clock_skew_ms }),
         Err(error) => {
-            tracing::warn!(reason = %error, "not ready");
             let reason = Some(error.to_string());
             answer(StatusCode::SERVICE_UNAVAILABLE, Health { status: Status::Unavailable, reason, clock_skew_ms })
         }

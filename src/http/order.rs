@@ -35,7 +35,7 @@ pub(super) async fn keep(state: &State) {
         if !due.is_empty()
             && let Err(error) = raise(&state.ctx, &state.hub, &due, 0).await
         {
-            tracing::warn!(error = ?error, "the ceiling of serials can't be raised: a restart may repeat some");
+            error.log("the ceiling of serials can't be raised: a restart may repeat some");
         }
     }
 }

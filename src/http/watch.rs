@@ -58,13 +58,13 @@ async fn by_the_tables(state: &State) {
 /// Looks at everything.
 async fn look(state: &State) {
     if let Err(error) = look_at_rooms(state).await {
-        tracing::warn!(error = ?error, "who is in which managed room can't be looked at");
+        error.log("who is in which managed room can't be looked at");
     }
     if let Err(error) = look_at_names(state).await {
-        tracing::warn!(error = ?error, "which rooms a backend made since can't be looked at");
+        error.log("which rooms a backend made since can't be looked at");
     }
     if let Err(error) = look_at_tokens(state).await {
-        tracing::warn!(error = ?error, "the tokens of connected users can't be looked at");
+        error.log("the tokens of connected users can't be looked at");
     }
 }
 
@@ -73,7 +73,7 @@ async fn tell(state: &State) {
     loop {
         let changes = state.told.next().await;
         if let Err(error) = changes::tell(&state.ctx, state.hub.node(), &changes).await {
-            tracing::debug!(error = ?error, "the other replicas are not told of a change");
+            error.log("the other replicas are not told of a change");
         }
         tokio::time::sleep(HINTS).await;
     }
@@ -85,10 +85,10 @@ async fn by_ear(state: &State) {
             Ok(listener) => {
                 look(state).await; // at what was told before
                 if let Err(error) = listen(state, listener).await {
-                    tracing::debug!(error = ?error, "the other replicas are not heard for now");
+                    error.log("the other replicas are not heard for now");
                 }
             }
-            Err(error) => tracing::debug!(error = ?error, "the other replicas can't be heard yet"),
+            Err(error) => error.log("the other replicas can't be heard yet"),
         }
         tokio::time::sleep(RETRY).await;
     }
@@ -120,7 +120,7 @@ async fn heard(state: &State, changes: Vec<Change>) {
     }
     judge_all(state, rooms).await;
     if is_named && let Err(error) = look_at_names(state).await {
-        tracing::warn!(error = ?error, "what another replica told can't be looked at yet");
+        error.log("what another replica told can't be looked at yet");
     }
 }
 

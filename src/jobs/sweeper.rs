@@ -130,12 +130,12 @@ pub async fn run(ctx: Context, interval: Duration, grace: TimeDelta, stop: Cance
                 rooms,
                 answers,
                 keys,
-                took_ms = began.elapsed().as_millis(),
+                took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
                 behind_s = behind.map_or(0, |behind| behind.num_seconds()),
                 "swept"
             ),
             Err(error @ SweepError::Skew(_)) => tracing::error!(%error, "the sweeper refuses"),
-            Err(error) => tracing::error!(error = ?error, "the sweep failed, and is tried again"),
+            Err(SweepError::Service(error)) => error.log("the sweep failed, and is tried again"),
         }
         pause = jittered();
     }

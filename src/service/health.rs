@@ -89,6 +89,12 @@ pub async fn ready(ctx: &Context) -> Result<(), NotReady> {
         return ready.clone();
     }
     let ready = look(ctx).await;
+    let was_ready = found.as_ref().is_none_or(|(_, ready)| ready.is_ok());
+    match &ready {
+        Ok(()) if !was_ready => tracing::info!("ready again"),
+        Err(reason) if was_ready => tracing::warn!(%reason, "not ready"),
+        _ => {}
+    }
     *found = Some((Instant::now(), ready.clone()));
     ready
 }
@@ -96,7 +102,11 @@ pub async fn ready(ctx: &Context) -> Result<(), NotReady> {
 async fn look(ctx: &Context) -> Result<(), NotReady> {
     match ctx.db.run(PATIENCE, async |conn| store::health::may_write(conn).await).await {
         Ok(()) | Err(StoreError::Overloaded) => {} // that is no state of the database
-        Err(error) => return Err(error.told().map_or(NotReady::Away, NotReady::RefusesWrites)),
+        Err(error) => {
+            let reason = error.reported().map_or(NotReady::Away, NotReady::RefusesWrites);
+            ctx.failures.add(&error.into());
+            return Err(reason);
+        }
     }
     if ctx.writes.mostly_fail() { Err(NotReady::WritesFail) } else { Ok(()) }
 }

@@ -7,6 +7,7 @@ pub mod health;
 pub mod identities;
 pub mod keys;
 pub mod named_rooms;
+pub mod outage;
 pub mod rooms;
 pub mod rosters;
 pub mod serial_ceilings;
@@ -19,6 +20,7 @@ use tokio::time::timeout;
 
 use self::clocks::Skew;
 use self::health::{Found, Writes};
+use self::outage::{Failures, Refusals};
 use crate::clock::Clock;
 use crate::domain::room_id::{RoomId, RoomIds};
 use crate::store::batch::{Batch, Item};
@@ -28,7 +30,7 @@ use crate::store::pages::Page;
 use crate::store::participants::Change;
 use crate::store::pool::Pool;
 use crate::store::rooms::Find;
-use crate::store::{self, StoreError};
+use crate::store::{self, Cause, StoreError};
 
 /// What every operation works with.
 #[derive(Debug, Clone)]
@@ -39,6 +41,10 @@ pub struct Context {
     pub max_participants: u32,
     /// By how much the clocks differ.
     pub skew: Skew,
+    /// Operations that failed because the database was not available.
+    pub failures: Failures,
+    /// Requests that were refused because more came than could be answered in time.
+    pub refusals: Refusals,
     writes: Writes,
     readiness: Found,
     room_ids: Arc<RoomIds>,
@@ -83,13 +89,13 @@ pub enum ServiceError {
     #[error("no such identity of this resource")]
     IdentityNotOwned,
     /// The database is away or overloaded; trying again may help.
-    #[error("the database is not available")]
-    Unavailable(#[source] Option<StoreError>),
+    #[error("{}", .0.as_ref().map_or_else(|| "others change the same at once".to_owned(), ToString::to_string))]
+    Unavailable(Option<StoreError>),
     /// More requests come than can be answered in time. Nothing was done; trying again later helps.
     #[error("the service has more to do than it can answer in time")]
     Overloaded,
-    #[error("a fault")]
-    Fault(#[source] StoreError),
+    #[error("{0}")]
+    Fault(StoreError),
 }
 
 /// An operation that takes longer is abandoned: its answer of 503 is due within 2 s.
@@ -105,6 +111,8 @@ impl Context {
             clock,
             max_participants,
             skew: Skew::default(),
+            failures: Failures::default(),
+            refusals: Refusals::default(),
             writes: Writes::default(),
             readiness: Found::default(),
             room_ids,
@@ -133,7 +141,7 @@ impl Context {
         &self,
         operation: impl AsyncFn(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, ServiceError> {
-        Ok(self.db.run(PATIENCE, operation).await?)
+        self.count(self.db.run(PATIENCE, operation).await.map_err(ServiceError::from))
     }
 
     /// The same for what changes something, which tells whether the database can be written to.
@@ -155,12 +163,20 @@ impl Context {
 
     /// Asks for an item, in one statement with those who ask for others at the same time.
     async fn share<I: Item>(&self, batch: &Batch<I>, item: I) -> Result<I::Value, ServiceError> {
-        Ok(batch.ask(item).await?)
+        self.count(batch.ask(item).await.map_err(ServiceError::from))
     }
 
     /// Gives up what takes longer than anybody waits.
     async fn within<T>(&self, work: impl Future<Output = Result<T, ServiceError>>) -> Result<T, ServiceError> {
-        timeout(PATIENCE, work).await.unwrap_or(Err(ServiceError::Unavailable(None)))
+        let slow = || self.count(Err(StoreError::from(Cause::SlowStatement).into()));
+        timeout(PATIENCE, work).await.unwrap_or_else(|_| slow())
+    }
+
+    fn count<T>(&self, done: Result<T, ServiceError>) -> Result<T, ServiceError> {
+        done.inspect_err(|error| match error {
+            ServiceError::Overloaded => self.refusals.add(),
+            error => self.failures.add(error),
+        })
     }
 }
 
@@ -185,6 +201,17 @@ impl Batches {
             named_doors: Batch::new(db, PATIENCE, |conn, asked| {
                 Box::pin(async move { store::doors::find_each_by_name(conn, &asked).await })
             }),
+        }
+    }
+}
+
+impl ServiceError {
+    /// Logs that something was not done, and is tried again later. That the database is not available has a line of its
+    /// own, for all that fails by it ([`outage`]).
+    pub fn log(&self, not_done: &'static str) {
+        match self {
+            Self::Unavailable(_) | Self::Overloaded => tracing::debug!(error = %self, "{not_done}"),
+            _ => tracing::warn!(error = %self, "{not_done}"),
         }
     }
 }

@@ -16,8 +16,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use self::load::{AT_ONCE, Lane, Load, SLOW};
-use super::StoreError;
 use super::pool::Pool;
+use super::{Cause, StoreError};
 
 /// A request that can share a statement with others of its kind.
 pub trait Item: Send + Sync + 'static {
@@ -215,7 +215,7 @@ impl<I: Item> Waiting<I> {
             && let Some(mut asked) = self.pop()
         {
             if self.load.is_too_late(now.saturating_duration_since(asked.asker.since), patience) {
-                asked.asker.tell(Err(sqlx::Error::PoolTimedOut.into()));
+                asked.asker.tell(Err(Cause::Queue.into()));
             }
             if asked.asker.is_gone() {
                 continue;
@@ -257,11 +257,11 @@ impl<I: Item> Shared<I> {
     fn look(self: &Arc<Self>, askers: &mut [Asker<I>]) {
         let now = Instant::now();
         for asker in askers {
-            asker.gives_up(now, self.patience);
+            asker.gives_up(now, self.patience, Cause::SlowStatement);
         }
         let mut waiting = self.lock();
         // They stand there in the order in which they came.
-        while waiting.queue.front_mut().is_some_and(|asked| asked.asker.gives_up(now, self.patience)) {
+        while waiting.queue.front_mut().is_some_and(|asked| asked.asker.gives_up(now, self.patience, Cause::Queue)) {
             waiting.pop();
         }
         let is_held_up = waiting.load.is_held_up(now);
@@ -272,7 +272,7 @@ impl<I: Item> Shared<I> {
     }
 
     async fn connect(self: &Arc<Self>, waiting: &mut [Asker<I>]) -> Result<Ask<I>, StoreError> {
-        self.patiently((self.connect)(), waiting).await
+        self.patiently((self.connect)(), waiting, Cause::NoConnection).await
     }
 
     async fn answer(self: &Arc<Self>, ask: Ask<I>, asked: Vec<Asked<I>>) {
@@ -280,7 +280,7 @@ impl<I: Item> Shared<I> {
             asked.into_iter().map(|Asked { item, asker }| (item, asker)).unzip();
         let whole = Part { range: 0..items.len(), items: items.into() };
         let began = Instant::now();
-        let answer = self.patiently(ask(whole.clone()), &mut askers).await;
+        let answer = self.patiently(ask(whole.clone()), &mut askers, Cause::SlowStatement).await;
         if !matches!(&answer, Err(StoreError::Unavailable(_))) || began.elapsed() >= self.patience {
             self.lock().load.took(began.elapsed());
         }
@@ -310,7 +310,7 @@ impl<I: Item> Shared<I> {
                 if let Err(StoreError::Unavailable(cause)) = &answer
                     && !asker.is_gone()
                 {
-                    error = StoreError::Unavailable(Arc::clone(cause));
+                    error = StoreError::Unavailable(cause.clone());
                 }
                 asker.tell(answer);
             }
@@ -321,21 +321,23 @@ impl<I: Item> Shared<I> {
         let ask = self.connect(waiting).await?;
         let is_gone = waiting.first().is_none_or(Asker::is_gone);
         let part = if is_gone { Part { range: 0..0, ..part } } else { part };
-        let values = self.patiently(ask(part), waiting).await?;
+        let values = self.patiently(ask(part), waiting, Cause::SlowStatement).await?;
         values.into_iter().next().ok_or_else(|| sqlx::Error::WorkerCrashed.into())
     }
 
-    /// Does a part of a statement's work for who waits, and looks who does.
+    /// Does a part of a statement's work for those who wait, and checks them meanwhile. Fails with `cause` if the work
+    /// takes too long.
     async fn patiently<T>(
         self: &Arc<Self>,
         work: impl Future<Output = Result<T, StoreError>>,
         waiting: &mut [Asker<I>],
+        cause: Cause,
     ) -> Result<T, StoreError> {
         let (mut work, began) = (pin!(work), Instant::now());
         loop {
             self.look(waiting);
             if began.elapsed() >= self.patience {
-                return Err(sqlx::Error::PoolTimedOut.into());
+                return Err(cause.into());
             }
             if let Ok(done) = timeout(SLOW, &mut work).await {
                 return done;
@@ -360,10 +362,10 @@ impl<I: Item> Asker<I> {
         self.answer.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
-    /// True if it is gone. Who waited so long is told that the database is not available, and is gone.
-    fn gives_up(&mut self, now: Instant, patience: Duration) -> bool {
+    /// True if it is gone. One that waited for `patience` is told `cause`, and is gone.
+    fn gives_up(&mut self, now: Instant, patience: Duration, cause: Cause) -> bool {
         if now.saturating_duration_since(self.since) >= patience {
-            self.tell(Err(sqlx::Error::PoolTimedOut.into()));
+            self.tell(Err(cause.into()));
         }
         self.is_gone()
     }

@@ -19,8 +19,9 @@ pub mod resources;
 pub mod rooms;
 pub mod schema;
 pub mod serial_ceilings;
+pub mod session;
 pub mod signing_keys;
 pub mod sqlstate;
 pub mod sweep;
 
-pub use error::StoreError;
+pub use error::{Cause, Kind, StoreError};

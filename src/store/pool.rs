@@ -1,17 +1,19 @@
 //! The connections to the database, and its schema.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::str::FromStr as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult};
 pub use sqlx::postgres::PgConnectOptions as Options;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::StoreError;
+use super::sqlstate::TOO_MANY_CONNECTIONS;
+use super::{Cause, StoreError};
 
 /// The most connections of one process.
 const CONNECTIONS: usize = 20;
@@ -30,6 +32,13 @@ pub(super) const BURST: Duration = Duration::from_millis(100);
 const ATTEMPTS: usize = 5;
 /// A statement that is still running then was given up by its request long ago.
 const STATEMENT_TIMEOUT: &str = "5s";
+/// A statement that waits longer for a lock fails. Less than the patience of requests, so that Postgres says which it was:
+/// a lock or a slow statement.
+const LOCK_TIMEOUT: &str = "1500ms";
+/// How long no connection is made after Postgres refused one because there are as many as there may be.
+const FULL: Duration = Duration::from_secs(1);
+/// How often a connection of any thread is looked for meanwhile.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Why a URL can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +74,8 @@ pub struct Pool {
     own: managed::Pool<Connections>,
     /// How long operations took lately, in microseconds.
     usual: Arc<AtomicU64>,
+    /// Until when no further connection is made.
+    full_until: Arc<Mutex<Option<Instant>>>,
     /// Those of all threads.
     all: Arc<Mutex<Vec<managed::Pool<Connections>>>>,
     /// Shared: every client of live rooms has a pool at hand.
@@ -94,19 +105,33 @@ impl managed::Manager for Connections {
     }
 }
 
+/// What the connections of the pool set.
+pub(super) const SETTINGS: [(&str, &str); 5] = [
+    ("statement_timeout", STATEMENT_TIMEOUT),
+    ("lock_timeout", LOCK_TIMEOUT),
+    // One plan for each statement: that of a statement for many would be made anew each time, by their number.
+    ("plan_cache_mode", "force_generic_plan"),
+    // It is made once, maybe while the tables are empty, when to read them whole seems cheapest.
+    ("enable_seqscan", "off"),
+    ("jit", "off"), // nor does what it costs then to read one whole make it worth compiling
+];
+
+/// The options of the pool's connections.
+pub(super) fn with_settings(options: Options) -> Options {
+    options.application_name("roomkeeper").options(SETTINGS)
+}
+
 /// The pool that the service works with. It connects when it is first asked to.
 pub fn pool(options: Options) -> Pool {
-    let settings = [
-        ("statement_timeout", STATEMENT_TIMEOUT),
-        // One plan for each statement: that of a statement for many would be made anew each time, by their number.
-        ("plan_cache_mode", "force_generic_plan"),
-        // It is made once, maybe while the tables are empty, when to read them whole seems cheapest.
-        ("enable_seqscan", "off"),
-        ("jit", "off"), // nor does what it costs then to read one whole make it worth compiling
-    ];
-    let options = options.application_name("roomkeeper").options(settings);
+    let options = with_settings(options);
     let own = connections(&options, CONNECTIONS);
-    Pool { all: Arc::new(Mutex::new(vec![own.clone()])), own, usual: Arc::default(), options: Arc::new(options) }
+    Pool {
+        all: Arc::new(Mutex::new(vec![own.clone()])),
+        own,
+        usual: Arc::default(),
+        full_until: Arc::default(),
+        options: Arc::new(options),
+    }
 }
 
 fn connections(options: &Options, most: usize) -> managed::Pool<Connections> {
@@ -119,8 +144,8 @@ impl Pool {
     /// Connections of its own for one of so many threads, which have them all among them.
     pub fn for_one_of(&self, threads: usize) -> Self {
         let own = connections(&self.options, (CONNECTIONS / threads.max(1)).max(FEWEST));
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).push(own.clone());
-        Self { own, usual: Arc::default(), ..self.clone() }
+        self.lock_all().push(own.clone());
+        Self { own, usual: Arc::default(), full_until: Arc::default(), ..self.clone() }
     }
 
     /// How to connect.
@@ -128,9 +153,9 @@ impl Pool {
         &self.options
     }
 
-    /// Parts from the connections of all threads; those in use, when they are given back.
+    /// Closes the connections of all threads; those in use, when they are given back.
     pub fn close(&self) {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(managed::Pool::close);
+        self.lock_all().iter().for_each(managed::Pool::close);
     }
 }
 
@@ -146,6 +171,10 @@ pub async fn create_database(maintenance: &Options, name: &'static str) -> Resul
     Ok(())
 }
 
+fn is_too_many(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|reported| reported.code().as_deref() == Some(TOO_MANY_CONNECTIONS))
+}
+
 /// One connection, without the settings of the pool.
 pub(super) async fn connect(options: &Options) -> Result<PgConnection, sqlx::Error> {
     timeout(CONNECT, PgConnection::connect_with(options)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
@@ -156,13 +185,57 @@ pub(super) async fn connect(options: &Options) -> Result<PgConnection, sqlx::Err
 pub struct Taken(Option<Object<Connections>>);
 
 impl Pool {
-    /// Takes a connection, as soon as there is one: how long that may take is the caller's to say.
+    /// Takes a connection as soon as there is one; the caller limits the wait. If Postgres lets this service have no
+    /// further connections, it waits for one of those that it has, whichever thread they belong to.
+    ///
+    /// # Errors
+    /// No connection can be made, and the service has none.
     pub async fn take(&self) -> Result<Taken, StoreError> {
-        let taken = self.own.get().await.map_err(|error| match error {
-            PoolError::Backend(error) => error,
-            _ => sqlx::Error::PoolClosed,
-        });
-        Ok(Taken(Some(taken?)))
+        loop {
+            let pool = if !self.is_full() {
+                self.own.clone()
+            } else if let Some(pool) = self.with_idle() {
+                pool
+            } else {
+                sleep(LOOK).await;
+                continue;
+            };
+            match pool.get().await {
+                Ok(taken) => return Ok(Taken(Some(taken))),
+                Err(PoolError::Backend(error)) if is_too_many(&error) && self.has_any() => {
+                    *self.lock_full() = Some(Instant::now() + FULL);
+                }
+                Err(PoolError::Backend(error)) => return Err(error.into()),
+                Err(_) => return Err(sqlx::Error::PoolClosed.into()),
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let mut full_until = self.lock_full();
+        if full_until.is_some_and(|until| until <= Instant::now()) {
+            *full_until = None;
+        }
+        full_until.is_some()
+    }
+
+    fn lock_full(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.full_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connections among which one is idle, this thread's before those of others.
+    fn with_idle(&self) -> Option<managed::Pool<Connections>> {
+        let is_idle = |pool: &&managed::Pool<Connections>| pool.status().available > 0;
+        let all = self.lock_all();
+        Some(&self.own).filter(is_idle).or_else(|| all.iter().find(is_idle)).cloned()
+    }
+
+    fn has_any(&self) -> bool {
+        self.lock_all().iter().any(|pool| pool.status().size > 0)
+    }
+
+    fn lock_all(&self) -> MutexGuard<'_, Vec<managed::Pool<Connections>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether an operation would wait too long for a connection: longer than `patience` with its own time, or behind
@@ -190,8 +263,10 @@ impl Pool {
         if self.is_overloaded(patience) {
             return Err(StoreError::Overloaded);
         }
+        let is_connected = Cell::new(false);
         let done = timeout(patience, async {
             let taken = self.take().await?;
+            is_connected.set(true);
             let began = Instant::now();
             let done = taken.run(operation).await;
             self.took(began.elapsed());
@@ -201,7 +276,8 @@ impl Pool {
         if done.is_err() {
             self.took(patience);
         }
-        done.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
+        let cause = if is_connected.get() { Cause::SlowStatement } else { Cause::NoConnection };
+        done.unwrap_or_else(|_| Err(cause.into()))
     }
 }
 

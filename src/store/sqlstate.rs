@@ -2,6 +2,10 @@
 
 /// A lock that is not free in time.
 pub const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// A statement that was canceled, because it took too long or by an operator.
+pub const QUERY_CANCELED: &str = "57014";
+/// The role or the server has as many connections as it may.
+pub const TOO_MANY_CONNECTIONS: &str = "53300";
 
 /// What to do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +53,11 @@ pub fn class(code: &str) -> Class {
     }
     let is_passing = PASSING.contains(&code) || PASSING_CLASSES.iter().any(|class| code.starts_with(class));
     if is_passing { Class::Passing } else { Class::Fault }
+}
+
+/// True for the codes of connections that were refused or ended.
+pub fn is_of_connection(code: &str) -> bool {
+    code.starts_with("08") || code.starts_with("57P") || code.starts_with("28") || code == TOO_MANY_CONNECTIONS
 }
 
 #[cfg(test)]

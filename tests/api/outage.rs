@@ -172,7 +172,7 @@ async fn a_server_that_only_reads_may_not_be_written_to() {
     let refused = store::health::may_write(&mut conn).await.unwrap_err();
 
     assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
-    assert!(refused.told().unwrap().contains("25006"), "{refused:?}");
+    assert!(refused.reported().unwrap().contains("25006"), "{refused:?}");
     conn.close().await.unwrap();
 }
 

@@ -139,7 +139,7 @@ fn a_database_that_is_not_there_ends_it_with_1() {
     let ended = run(command(data_dir.path(), &["--database-url", url]));
 
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    assert!(complaint(&ended).starts_with("roomkeeper: bringing the schema up to date: "));
+    assert!(complaint(&ended).starts_with("roomkeeper: connecting to the database: "));
     assert!(!ended.stderr.contains("s3cret"));
     assert_eq!(data_dir.endpoint(), None);
 }
@@ -169,7 +169,7 @@ fn a_database_that_never_answers_ends_it_with_1() {
     let ended = run(command(data_dir.path(), &["--database-url", &url]));
 
     assert_eq!(ended.status.code(), Some(1));
-    assert!(complaint(&ended).starts_with("roomkeeper: bringing the schema up to date: "), "{ended:?}");
+    assert!(complaint(&ended).starts_with("roomkeeper: connecting to the database: "), "{ended:?}");
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod keys;
 mod lifecycle;
 mod log;
 mod memory;
+mod outage;
+mod pgbouncer;
 mod replicas;
 mod secrets;
 mod service;

@@ -1,6 +1,6 @@
 //! A database that is named, and several services on it.
 
-use crate::service::{DataDir, Service, command, complaint, get, make_room, postgres, run};
+use crate::service::{DataDir, Service, command, complaint, get, make_room, postgres, run, sql};
 
 #[tokio::test]
 async fn replicas_that_start_at_once_on_an_empty_database_agree() {
@@ -63,13 +63,6 @@ fn replicas_do_not_share_a_folder() {
 }
 
 /// Runs SQL on a database, as its superuser.
-async fn sql(url: &str, sql: &str) {
-    let options = roomkeeper::store::pool::options_from_url(url).unwrap();
-    let pool = sqlx::PgPool::connect_lazy_with(options);
-    sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&pool).await.unwrap();
-    pool.close().await;
-}
-
 #[tokio::test]
 async fn a_schema_of_a_newer_release_and_another_encoding_are_refused_with_what_to_do() {
     let (_data, postgres, url) = postgres();

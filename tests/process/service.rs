@@ -73,6 +73,14 @@ pub fn postgres() -> (DataDir, Service, String) {
     (data_dir, postgres, url)
 }
 
+/// Runs statements on a database.
+pub async fn sql(url: &str, sql: &str) {
+    let options = roomkeeper::store::pool::options_from_url(url).unwrap();
+    let pool = sqlx::PgPool::connect_lazy_with(options);
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&pool).await.unwrap();
+    pool.close().await;
+}
+
 /// What a process left that has ended.
 #[derive(Debug)]
 pub struct Ended {
@@ -152,9 +160,16 @@ pub fn run(mut command: Command) -> Ended {
     Ended { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-/// The last line of stderr, which is all that a person has to read.
-pub fn complaint(ended: &Ended) -> &str {
-    ended.stderr.lines().last().unwrap_or("")
+/// The last line of stderr, which is all that a person has to read; once the log has started, it is a line of the log.
+pub fn complaint(ended: &Ended) -> String {
+    let last = ended.stderr.lines().last().unwrap_or("");
+    match serde_json::from_str::<Value>(last) {
+        Ok(line) => {
+            assert_eq!(line["exit_code"].as_i64(), ended.status.code().map(i64::from), "{line}");
+            format!("roomkeeper: {}", line["error"].as_str().unwrap())
+        }
+        Err(_) => last.to_owned(),
+    }
 }
 
 /// A signed request to the service of a data folder.

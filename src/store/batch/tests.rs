@@ -62,7 +62,7 @@ impl Doubler {
         let doubled = async move {
             self.lets.acquire().await.unwrap().forget();
             if numbers.contains(&BAD) {
-                return Err(StoreError::Conflict(Arc::new(sqlx::Error::RowNotFound)));
+                return Err(StoreError::Conflict(sqlx::Error::RowNotFound.into()));
             }
             if numbers.contains(&UNKNOWN) {
                 return Err(sqlx::Error::WorkerCrashed.into());
