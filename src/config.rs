@@ -70,6 +70,10 @@ pub struct ServeArgs {
     /// The tolerated difference of a request's x-ms-date, or `off`.
     #[arg(long, env = "ROOMKEEPER_CLOCK_SKEW", value_name = "DURATION", default_value = "15m", value_parser = duration_or_off)]
     pub clock_skew: DurationOrOff,
+    /// How long requests are still answered after SIGTERM, while `/health` says 503 and live clients are told to connect
+    /// elsewhere; without clients it ends at once.
+    #[arg(long, env = "ROOMKEEPER_DRAIN", value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    pub drain: Duration,
     /// How often rooms that are over are looked for, or `off`.
     #[arg(long, env = "ROOMKEEPER_SWEEP_INTERVAL", value_name = "DURATION", default_value = "60s", value_parser = interval_or_off)]
     pub sweep_interval: DurationOrOff,
@@ -260,6 +264,9 @@ pub struct LogArgs {
     /// What to log: a level, or a tracing filter.
     #[arg(long, env = "ROOMKEEPER_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
+    /// A file that holds the filter, in place of --log; it is read again when it changes, and on SIGHUP.
+    #[arg(long, env = "ROOMKEEPER_LOG_FILTER_FILE", value_name = "FILE")]
+    pub log_filter_file: Option<PathBuf>,
     /// How to write the log, to stderr [default: pretty on a terminal, else json]
     #[arg(long, env = "ROOMKEEPER_LOG_FORMAT", value_name = "FORM")]
     pub log_format: Option<LogFormat>,

@@ -15,7 +15,7 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, registry};
+use tracing_subscriber::{EnvFilter, Registry, registry, reload};
 
 use repeated::Repeated;
 
@@ -27,6 +27,9 @@ const QUIET: &str = "actix_http::h1=off,actix_server=warn,sqlx::postgres::notice
 /// Of the log of this process.
 static REPEATED: OnceLock<Repeated> = OnceLock::new();
 
+/// Replaces the filter of this process.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
 /// Whether the log of this process is written as JSON.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
 
@@ -37,7 +40,8 @@ static IS_JSON: AtomicBool = AtomicBool::new(false);
 /// The filter can't be read.
 pub fn start(filter: &str, json: Option<bool>) -> Result<(), ParseError> {
     let on_terminal = io::stderr().is_terminal();
-    let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))?;
+    let (filter, handle) = reload::Layer::new(read(filter)?);
+    let _ = FILTER.set(handle);
     let log = registry().with(filter).with(REPEATED.get_or_init(Repeated::default).clone());
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let json = json.unwrap_or(!on_terminal);
@@ -48,6 +52,20 @@ pub fn start(filter: &str, json: Option<bool>) -> Result<(), ParseError> {
         log.with(lines.fmt_fields(debug_fn(write_field).delimited(" ")).with_ansi(on_terminal)).init();
     }
     Ok(())
+}
+
+/// Lets through what `filter` names from now on.
+///
+/// # Errors
+/// The filter can't be read, or the log has not started.
+pub fn set_filter(filter: &str) -> Result<(), String> {
+    let filter = read(filter).map_err(|error| error.to_string())?;
+    let handle = FILTER.get().ok_or("the log has not started")?;
+    handle.reload(filter).map_err(|error| error.to_string())
+}
+
+fn read(filter: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::try_new(format!("{QUIET},{filter}"))
 }
 
 /// True if the log has started and is written as JSON.

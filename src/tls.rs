@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use rcgen::{
@@ -12,8 +13,11 @@ use rcgen::{
     SanType, date_time_ymd,
 };
 use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 
 /// Why there is no HTTPS.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +36,8 @@ pub enum TlsError {
     Pair(#[from] rustls::Error),
 }
 
-/// Serves with a chain and a key from PEM files.
-pub fn from_files(cert: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
+/// A chain and its key from PEM files.
+pub fn from_files(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
     let told = |file: &Path| {
         let file = file.to_owned();
         move |source| TlsError::Pem { file, source }
@@ -43,7 +47,7 @@ pub fn from_files(cert: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
     if chain.is_empty() {
         return Err(TlsError::NoCertificate(cert.to_owned()));
     }
-    config(chain, PrivateKeyDer::from_pem_file(key).map_err(told(key))?)
+    certified(chain, PrivateKeyDer::from_pem_file(key).map_err(told(key))?)
 }
 
 /// Where the CA's certificate is, for clients to trust, once [`for_this_machine`] made it.
@@ -51,9 +55,9 @@ pub fn ca_file(data_dir: &Path) -> PathBuf {
     data_dir.join("tls").join("ca.pem")
 }
 
-/// Serves as localhost, 127.0.0.1 and ::1. The CA is made once and kept, so that a client that
+/// A certificate for localhost, 127.0.0.1 and ::1. The CA is made once and kept, so that a client that
 /// trusts it goes on doing so; the certificate is new at each start and never runs out in between.
-pub fn for_this_machine(data_dir: &Path, now: DateTime<Utc>) -> Result<ServerConfig, TlsError> {
+pub fn for_this_machine(data_dir: &Path, now: DateTime<Utc>) -> Result<CertifiedKey, TlsError> {
     let folder = data_dir.join("tls");
     let (ca, key) = (ca_file(data_dir), folder.join("ca.key"));
     if !ca.exists() {
@@ -72,7 +76,7 @@ pub fn for_this_machine(data_dir: &Path, now: DateTime<Utc>) -> Result<ServerCon
     let key = KeyPair::generate()?;
     let cert = leaf_params(now)?.signed_by(&key, &issuer)?;
     let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
-    config(vec![cert.der().clone()], key)
+    certified(vec![cert.der().clone()], key)
 }
 
 fn authority_params(now: DateTime<Utc>) -> Result<CertificateParams, TlsError> {
@@ -104,13 +108,39 @@ fn valid_for(params: &mut CertificateParams, now: DateTime<Utc>, span: TimeDelta
     params.not_after = day(now + span);
 }
 
-fn config(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<ServerConfig, TlsError> {
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let config = ServerConfig::builder_with_provider(provider.into())
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    Ok(config)
+fn certified(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<CertifiedKey, TlsError> {
+    Ok(CertifiedKey::from_der(chain, key, &default_provider())?)
+}
+
+/// The certificate that handshakes are answered with. It can be replaced while the service runs.
+#[derive(Debug, Clone)]
+pub struct Certificate(Arc<RwLock<Arc<CertifiedKey>>>);
+
+impl Certificate {
+    /// Answers with `key` until it is replaced.
+    pub fn new(key: CertifiedKey) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(key))))
+    }
+
+    /// Answers handshakes that begin from now on with `key`. Connections that there are go on.
+    pub fn replace(&self, key: CertifiedKey) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+    }
+
+    /// What a listener serves with.
+    pub fn server_config(&self) -> Result<ServerConfig, TlsError> {
+        let config = ServerConfig::builder_with_provider(default_provider().into())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(self.clone()));
+        Ok(config)
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    }
 }
 
 fn read(file: &Path) -> Result<String, TlsError> {

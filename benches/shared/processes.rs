@@ -22,7 +22,7 @@ pub fn roomkeeper(data_dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roomkeeper"));
     command.env("ROOMKEEPER_DATA_DIR", data_dir).env("ROOMKEEPER_LOG", LOG);
     command.env("ROOMKEEPER_LISTEN", "127.0.0.1:0").env("ROOMKEEPER_TLS_LISTEN", "off");
-    command.env("ROOMKEEPER_SWEEP_INTERVAL", "off").stdout(Stdio::piped());
+    command.env("ROOMKEEPER_SWEEP_INTERVAL", "off").env("ROOMKEEPER_DRAIN", "0s").stdout(Stdio::piped());
     command
 }
 

@@ -1,8 +1,11 @@
 //! Keys from the database to those who judge by them, at the start and from then on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::jwt::{self, Signer};
@@ -86,11 +89,13 @@ pub async fn rotate_signing_key(ctx: &Context) -> anyhow::Result<String> {
     Ok(key.kid)
 }
 
-/// Reads the keys again and again, until `stop` is cancelled. What can't be read leaves them as they are.
-pub async fn refresh(ctx: Context, keys: LiveKeys, stop: CancellationToken) {
+/// Reads the keys again and again, and whenever it is `asked`, until `stop` is cancelled. What can't be read leaves them
+/// as they are.
+pub async fn refresh(ctx: Context, keys: LiveKeys, asked: Arc<Notify>, stop: CancellationToken) {
     let mut pause = REFRESH;
     let takes_public = has_public(&keys.current());
-    while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+    // It is asked, or the pause is over.
+    while stop.run_until_cancelled(timeout(pause, asked.notified())).await.is_some() {
         pause = match load_for(&ctx, takes_public).await {
             Ok(read) => {
                 keys.replace(read);

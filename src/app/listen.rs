@@ -58,7 +58,7 @@ pub fn usual_requests() -> usize {
     threads() * REQUESTS
 }
 
-/// Serves until `stop` is cancelled, then finishes what is in flight.
+/// Serves until `stop` is cancelled, then finishes what is in flight. The gate counts the sockets.
 ///
 /// # Errors
 /// The listeners can't be used.
@@ -68,10 +68,10 @@ pub fn serve(
     ably: Ably,
     settings: &Settings,
     listeners: Listeners,
+    gate: Gate,
     stop: CancellationToken,
 ) -> io::Result<Server> {
     let threads = threads();
-    let gate = Gate::new(settings.sockets.clone());
     let site = Site { state, acs, ably, settings: Arc::new(settings.clone()), threads, gate, stop: stop.clone() };
     let mut server = Server::build()
         .workers(threads)

@@ -108,8 +108,8 @@ pub fn ably(ctx: &Context, keys: LiveKeys, settings: &Settings) -> Ably {
     Ably::new(hub, keys, settings.cors_origins.clone(), Budget::new(settings.max_input_memory))
 }
 
-/// What the handlers of both protocols work with.
-pub fn state(ctx: Context, ably: &Ably, settings: &Settings) -> State {
+/// What the handlers of both protocols work with. `draining` is cancelled when the service is about to end.
+pub fn state(ctx: Context, ably: &Ably, settings: &Settings, draining: CancellationToken) -> State {
     let refusals = ctx.refusals.clone();
     State {
         ctx,
@@ -117,6 +117,7 @@ pub fn state(ctx: Context, ably: &Ably, settings: &Settings) -> State {
         told: Told::default(),
         bodies: BodyBudget::new(settings.max_body_memory),
         in_flight: InFlight::new(settings.max_requests, refusals),
+        draining,
     }
 }
 

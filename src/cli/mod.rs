@@ -3,7 +3,9 @@
 mod database;
 mod health;
 pub mod open_files;
+mod reload;
 mod serve;
+mod signals;
 
 use std::ffi::OsString;
 use std::fs::DirBuilder;
@@ -14,7 +16,6 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chrono::TimeDelta;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -173,19 +174,15 @@ fn is_root() -> bool {
 
 fn start_log(args: &LogArgs) -> Result<(), ConfigError> {
     let json = args.log_format.map(|format| format == LogFormat::Json);
-    telemetry::start(&args.log, json).map_err(|e| ConfigError(format!("--log {}: {e}", args.log)))
+    let Some(file) = &args.log_filter_file else {
+        return telemetry::start(&args.log, json).map_err(|e| ConfigError(format!("--log {}: {e}", args.log)));
+    };
+    let filter = reload::filter(file).map_err(|e| e.to_string());
+    let started = filter.and_then(|filter| telemetry::start(&filter, json).map_err(|e| e.to_string()));
+    started.map_err(|e| ConfigError(format!("--log-filter-file {}: {e}", file.display())))
 }
 
-/// Cancelled by the first SIGTERM or SIGINT.
+/// Cancelled by the first signal that ends the process.
 fn stop_on_signal() -> anyhow::Result<CancellationToken> {
-    let stop = CancellationToken::new();
-    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let (mut signals, stop) = (signal(kind)?, stop.clone());
-        tokio::task::spawn_local(async move {
-            signals.recv().await;
-            tracing::info!("stopping");
-            stop.cancel();
-        });
-    }
-    Ok(stop)
+    Ok(signals::ending(true)?.first)
 }

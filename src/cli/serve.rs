@@ -1,9 +1,11 @@
 //! `roomkeeper serve`: what is checked before, started, told, and ended in turn.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
@@ -11,11 +13,16 @@ use rand::RngExt as _;
 use secrecy::ExposeSecret as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::database::Database;
-use super::{data_dir, grace, open_files, say, start_log, stop_on_signal};
+use super::reload::Reload;
+use super::signals::{self, Ending};
+use super::{data_dir, grace, open_files, say, start_log};
 use crate::ably::Demo;
 use crate::acs::PublicHost;
 use crate::app::{self, Listeners, Settings};
@@ -24,18 +31,21 @@ use crate::clock::Clock;
 use crate::config::{ConfigError, DEVELOPMENT_KEY, LiveArgs, NamedRooms, NumberOrOff, ServeArgs, TlsArgs};
 use crate::endpoint::{self, Endpoint};
 use crate::jobs::{clocks, sweeper};
-use crate::net;
-use crate::realtime::Limits;
+use crate::net::{self, Gate};
+use crate::realtime::{Hub, Limits};
 use crate::service::Context;
 use crate::service::keys::DEFAULT_RESOURCE;
-use crate::{telemetry, tls};
+use crate::telemetry;
+use crate::tls::{self, Certificate};
 
 /// Serves until a signal comes.
 pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let mut settings = settings(&args)?;
     let data_dir = data_dir(&args.database.folders)?;
     start_log(&args.log)?;
-    let stop = stop_on_signal()?;
+    let stderr_is_terminal = io::stderr().is_terminal();
+    let ending = signals::ending(stderr_is_terminal)?; // a terminal that is closed ends what runs in it
+    let hangups = if stderr_is_terminal { None } else { Some(signal(SignalKind::hangup())?) };
     settings.sockets = sockets(&args, open_files::raise())?;
 
     // A port that is taken is told before a database is made.
@@ -43,8 +53,16 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let https = args.tls.tls_listen.0.map(|address| bind(address, "--tls-listen")).transpose()?;
     let _claim = claim(&data_dir)?;
     let _ = fs::remove_file(endpoint::path(&data_dir)); // of an instance that was killed
+    let mut reload = Reload { log_filter: args.log.log_filter_file.clone(), ..Reload::default() };
     let https = match https {
-        Some(listener) => Some((listener, certificate(&args.tls, &data_dir, &Clock::system())?)),
+        Some(listener) => {
+            let certificate = certificate(&args.tls, &data_dir, &Clock::system())?;
+            let config = certificate.server_config()?;
+            if let (Some(cert), Some(key)) = (&args.tls.tls_cert, &args.tls.tls_key) {
+                reload.certificate = Some((certificate, cert.clone(), key.clone()));
+            }
+            Some((listener, config))
+        }
         None => None,
     };
 
@@ -58,9 +76,13 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         tracing::warn!("--cors-origin * lets every page in a browser of this machine call with the development key");
     }
     // A signal ends it also while it waits for a database that does not answer.
-    let opened = stop.run_until_cancelled(open_database(&args, &data_dir)).await;
+    let opened = ending.first.run_until_cancelled(open_database(&args, &data_dir)).await;
     let Some(database) = opened.transpose()? else { return Ok(()) };
-    let served = serve_on(&database, &args, &settings, &data_dir, Listeners { http, https }, stop).await;
+    let keys_asked = Arc::clone(&reload.keys);
+    let reloading = tokio::task::spawn_local(reload.run(hangups));
+    let listeners = Listeners { http, https };
+    let served = serve_on(&database, &args, &settings, &data_dir, listeners, keys_asked, ending).await;
+    reloading.abort();
     database.close().await;
     telemetry::tell_left_out_now();
     tracing::info!("stopped");
@@ -85,22 +107,26 @@ async fn serve_on(
     settings: &Settings,
     data_dir: &Path,
     listeners: Listeners,
-    stop: CancellationToken,
+    keys_asked: Arc<Notify>,
+    ending: Ending,
 ) -> anyhow::Result<()> {
     let (http, https) =
         (listeners.http.local_addr()?, listeners.https.as_ref().map(|(l, _)| l.local_addr()).transpose()?);
     let ctx = Context::new(database.pool(), Clock::system(), args.max_participants, rand::rng().random());
-    let prepared = stop.run_until_cancelled(app::keys::prepare(&ctx, settings.keys(), settings.named_rooms)).await;
+    let prepared =
+        ending.first.run_until_cancelled(app::keys::prepare(&ctx, settings.keys(), settings.named_rooms)).await;
     let Some(keys) = prepared.transpose()? else { return Ok(()) };
     let ably = app::ably(&ctx, keys.clone(), settings);
-    let state = app::state(ctx.clone(), &ably, settings);
+    let state = app::state(ctx.clone(), &ably, settings, ending.first.clone());
     let acs = app::acs(keys.clone(), settings);
-    let mut server = app::serve(state.clone(), acs, ably, settings, listeners, stop.clone())?;
+    let (gate, stop) = (Gate::new(settings.sockets.clone()), CancellationToken::new());
+    let mut server = app::serve(state.clone(), acs, ably, settings, listeners, gate.clone(), stop.clone())?;
 
     let (jobs, ended) = (TaskTracker::new(), CancellationToken::new());
     database.supervise(&jobs, &ended);
+    jobs.spawn_local(drain(ending.clone(), args.drain, gate, Arc::clone(&state.hub), stop.clone()));
     jobs.spawn_local(app::live(state, stop.clone()));
-    jobs.spawn_local(app::keys::refresh(ctx.clone(), keys, ended.clone()));
+    jobs.spawn_local(app::keys::refresh(ctx.clone(), keys, keys_asked, ended.clone()));
     jobs.spawn_local(clocks::run(ctx.clone(), ended.clone()));
     if let Some(interval) = args.sweep_interval.0 {
         jobs.spawn_local(sweeper::run(ctx.clone(), interval, grace(&args.grace), ended.clone()));
@@ -118,7 +144,7 @@ async fn serve_on(
     };
     let told = match ready {
         // A signal was quicker: there is nothing to tell, and nothing went wrong.
-        _ if stop.is_cancelled() => Ok(()),
+        _ if ending.first.is_cancelled() => Ok(()),
         Err(error) => Err(error),
         Ok(()) => announce(&endpoint, data_dir, settings),
     };
@@ -133,6 +159,23 @@ async fn serve_on(
     jobs.wait().await;
     ctx.db.close();
     served
+}
+
+/// Cancels `stop` when the service has to end: at once while nobody is connected, else `span` after the first signal, or
+/// at the second one. Proxies have two fifths of it to notice; then live clients are told to connect elsewhere.
+async fn drain(ending: Ending, span: Duration, gate: Gate, hub: Arc<Hub>, stop: CancellationToken) {
+    ending.first.cancelled().await;
+    if gate.settled() > 0 && !span.is_zero() {
+        tracing::info!(seconds = span.as_secs_f64(), "draining: a second signal ends it at once");
+        let draining = async {
+            let until = Instant::now() + span;
+            sleep(span * 2 / 5).await;
+            hub.drain(span / 2).await;
+            sleep_until(until).await;
+        };
+        ending.second.run_until_cancelled(draining).await;
+    }
+    stop.cancel();
 }
 
 fn announce(endpoint: &Endpoint, data_dir: &Path, settings: &Settings) -> anyhow::Result<()> {
@@ -294,10 +337,10 @@ fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).with_context(|| format!("{flag} {address}"))
 }
 
-fn certificate(args: &TlsArgs, data_dir: &Path, clock: &Clock) -> anyhow::Result<rustls::ServerConfig> {
-    let config = match (&args.tls_cert, &args.tls_key) {
+fn certificate(args: &TlsArgs, data_dir: &Path, clock: &Clock) -> anyhow::Result<Certificate> {
+    let key = match (&args.tls_cert, &args.tls_key) {
         (Some(cert), Some(key)) => tls::from_files(cert, key).map_err(|e| ConfigError(e.to_string()))?,
         _ => tls::for_this_machine(data_dir, clock.now())?,
     };
-    Ok(config)
+    Ok(Certificate::new(key))
 }

@@ -50,22 +50,37 @@ enum Status {
     Unavailable,
 }
 
-/// 200 as long as the process answers at all.
+/// 200 as long as the process answers at all, but 503 once it is stopping.
 #[utoipa::path(
     get,
     path = "/health/live",
     operation_id = "Health_Live",
     tag = "Health",
     security(()),
-    responses((
-        status = OK,
-        description = "The process lives.",
-        body = Health,
-        headers(("Cache-Control" = String, description = "`no-store`")),
-        example = json!({ "status": "live" }),
-    )),
+    responses(
+        (
+            status = OK,
+            description = "The process lives.",
+            body = Health,
+            headers(("Cache-Control" = String, description = "`no-store`")),
+            example = json!({ "status": "live" }),
+        ),
+        (
+            status = SERVICE_UNAVAILABLE,
+            description = "The service is stopping.",
+            body = Health,
+            headers(
+                ("Cache-Control" = String, description = "`no-store`"),
+                ("Retry-After" = u32, description = "When to try again, in seconds."),
+            ),
+            example = json!({ "status": "unavailable", "reason": "the service is stopping" }),
+        ),
+    ),
 )]
-async fn live() -> HttpResponse {
+async fn live(ThinData(state): ThinData<State>) -> HttpResponse {
+    if state.draining.is_cancelled() {
+        return stopping();
+    }
     answer(StatusCode::OK, Health { status: Status::Live, reason: None, clock_skew_ms: None })
 }
 
@@ -86,7 +101,7 @@ async fn live() -> HttpResponse {
         ),
         (
             status = SERVICE_UNAVAILABLE,
-            description = "The database does not answer, or refuses writes; or more than half of the writes of the last 10 s failed.",
+            description = "The database does not answer, or refuses writes; or more than half of the writes of the last 10 s failed; or the service is stopping.",
             body = Health,
             headers(
                 ("Cache-Control" = String, description = "`no-store`"),
@@ -97,6 +112,9 @@ async fn live() -> HttpResponse {
     ),
 )]
 async fn ready(ThinData(state): ThinData<State>) -> HttpResponse {
+    if state.draining.is_cancelled() {
+        return stopping();
+    }
     let clock_skew_ms = state.ctx.skew.millis();
     match service::health::ready(&state.ctx).await {
         Ok(()) => answer(StatusCode::OK, Health { status: Status::Ready, reason: None, clock_skew_ms }),
@@ -105,6 +123,12 @@ async fn ready(ThinData(state): ThinData<State>) -> HttpResponse {
             answer(StatusCode::SERVICE_UNAVAILABLE, Health { status: Status::Unavailable, reason, clock_skew_ms })
         }
     }
+}
+
+/// Connections should go elsewhere, REST and live alike.
+fn stopping() -> HttpResponse {
+    let reason = Some("the service is stopping".to_owned());
+    answer(StatusCode::SERVICE_UNAVAILABLE, Health { status: Status::Unavailable, reason, clock_skew_ms: None })
 }
 
 fn answer(code: StatusCode, health: Health) -> HttpResponse {

@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
+use tokio_util::sync::CancellationToken;
 
 use self::admission::InFlight;
 use self::budget::BodyBudget;
@@ -37,6 +38,8 @@ pub struct State {
     pub bodies: BodyBudget,
     /// The requests that are being handled.
     pub in_flight: InFlight,
+    /// Cancelled when the service is about to end: nobody new should connect.
+    pub draining: CancellationToken,
 }
 
 /// Why a request is refused before it comes to a route.

@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use governor::Quota;
 use rand::RngExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, interval};
 
 use super::channel::Channel;
 use super::connection::{Connection, ConnectionId, Identity, NotResumed, Owner, Rate};
@@ -49,6 +49,8 @@ pub struct Hub {
 
 /// How often what rooms keep is looked through for what is too old.
 const TRIM: Duration = Duration::from_secs(30);
+/// How often some of the transports are ended when they all have to.
+const STEP: Duration = Duration::from_millis(100);
 
 type Key = (ResourceId, Arc<str>);
 
@@ -214,6 +216,22 @@ impl Hub {
             }
         }
         self.registry().forget_expired(now);
+    }
+
+    /// Ends the transports that there are one after the other, spread over `span`: clients that come back all at once would
+    /// be a load on the others.
+    pub async fn drain(&self, span: Duration) {
+        let connections: Vec<Weak<Connection>> = self.registry().all().map(Arc::downgrade).collect();
+        let steps = usize::try_from(span.as_millis() / STEP.as_millis()).unwrap_or(usize::MAX).max(1);
+        let mut step = interval(STEP);
+        for group in connections.chunks(connections.len().div_ceil(steps).max(1)) {
+            step.tick().await;
+            for connection in group.iter().filter_map(Weak::upgrade) {
+                if let Some(outbox) = &connection.state().outbox {
+                    outbox.end(End::Stopping);
+                }
+            }
+        }
     }
 
     /// Ends every transport, and lets nobody in any more. Clients come back by themselves.

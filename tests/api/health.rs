@@ -34,3 +34,20 @@ async fn the_description_of_the_api_is_served_without_a_key() {
     assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, Some("application/yaml")));
     assert_eq!(answer.bytes, include_bytes!("../../openapi.yaml"));
 }
+
+#[tokio::test]
+async fn a_service_that_is_stopping_tells_probes_to_send_nobody() {
+    let app = TestApp::start().await;
+
+    app.draining.cancel();
+
+    for probe in ["/health/live", "/health/ready"] {
+        let answer = app.request("GET", probe).unsigned().send().await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["reason"]),
+            (503, &json!("the service is stopping")),
+            "{probe}"
+        );
+    }
+    assert_eq!(app.get("/rooms").await.status, StatusCode::OK);
+}

@@ -23,6 +23,8 @@ use roomkeeper::telemetry;
 use sqlx::ConnectOptions as _;
 use tokio::task::spawn_blocking;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::support::*;
 
 /// Instructions of each operation, as they were counted last.
@@ -103,7 +105,13 @@ fn under_valgrind() {
         let prepare = || app::keys::prepare(&ctx, settings.keys(), settings.named_rooms);
         let keys = until_done(prepare).await;
         let ably = app::ably(&ctx, keys.clone(), &settings);
-        init_service(app::app(app::state(ctx, &ably, &settings), app::acs(keys, &settings), ably, &settings)).await
+        init_service(app::app(
+            app::state(ctx, &ably, &settings, CancellationToken::new()),
+            app::acs(keys, &settings),
+            ably,
+            &settings,
+        ))
+        .await
     });
     let answer = async |n| {
         let status = call_service(&service, request(&operation, n).to_request()).await.status();

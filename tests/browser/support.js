@@ -19,7 +19,7 @@ export async function start(...more) {
   await chmod(folder, 0o755);
   const flags = ["--data-dir", folder, "--listen", "127.0.0.1:0", "--tls-listen", "off", "--log", "warn", ...more];
   const server = spawn(BINARY, flags, {
-    env: { ...process.env, ROOMKEEPER_DATABASE_URL: undefined },
+    env: { ...process.env, ROOMKEEPER_DATABASE_URL: undefined, ROOMKEEPER_DRAIN: "0s" },
     stdio: ["ignore", "pipe", "inherit"],
   });
   process.once("exit", () => server.kill());

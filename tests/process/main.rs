@@ -3,6 +3,8 @@
 mod cluster;
 mod configuration;
 mod crash;
+mod drain;
+mod haproxy;
 mod health;
 mod instructions;
 mod keys;
@@ -11,6 +13,7 @@ mod log;
 mod memory;
 mod outage;
 mod pgbouncer;
+mod reload;
 mod replicas;
 mod secrets;
 mod service;

@@ -52,7 +52,7 @@ pub fn command(data_dir: &Path, args: &[&str]) -> Command {
         command.env_remove(name);
     }
     command.args(args).env("ROOMKEEPER_DATA_DIR", data_dir).env("ROOMKEEPER_LISTEN", "127.0.0.1:0");
-    command.env("ROOMKEEPER_TLS_LISTEN", "off").env("ROOMKEEPER_ACCESS_KEY", KEY);
+    command.env("ROOMKEEPER_TLS_LISTEN", "off").env("ROOMKEEPER_ACCESS_KEY", KEY).env("ROOMKEEPER_DRAIN", "0s");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

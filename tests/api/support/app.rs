@@ -10,6 +10,7 @@ use roomkeeper::app::{self, Listeners, Settings};
 use roomkeeper::auth::keys::LiveKeys;
 use roomkeeper::clock::Clock;
 use roomkeeper::http::budget::BodyBudget;
+use roomkeeper::net::Gate;
 use roomkeeper::realtime::{Hub, Limits};
 use roomkeeper::service::Context;
 use roomkeeper::store::pool;
@@ -33,6 +34,8 @@ pub struct TestApp {
     pub hub: Arc<Hub>,
     pub bodies: BodyBudget,
     pub database: PgConnectOptions,
+    /// Cancelled when the service is about to end.
+    pub draining: CancellationToken,
     _stop: DropGuard,
 }
 
@@ -96,14 +99,16 @@ impl Setup {
         let listeners = Listeners { http, https: None };
         let ably = app::ably(&ctx, keys.clone(), &self.settings);
         let hub = ably.hub();
-        let state = app::state(ctx.clone(), &ably, &self.settings);
+        let draining = CancellationToken::new();
+        let state = app::state(ctx.clone(), &ably, &self.settings, draining.clone());
         let bodies = state.bodies.clone();
         let live = (state.clone(), stop.clone());
         std::thread::spawn(move || app::block_on(app::live(live.0, live.1)));
-        let server = app::serve(state, acs, ably, &self.settings, listeners, stop.clone()).unwrap();
+        let gate = Gate::new(self.settings.sockets.clone());
+        let server = app::serve(state, acs, ably, &self.settings, listeners, gate, stop.clone()).unwrap();
         tokio::spawn(server);
         let db = PgPoolOptions::new().max_connections(5).connect_lazy_with(database.clone());
-        TestApp { address, clock, ctx, db, keys, hub, bodies, database, _stop: stop.drop_guard() }
+        TestApp { address, clock, ctx, db, keys, hub, bodies, database, draining, _stop: stop.drop_guard() }
     }
 }
 

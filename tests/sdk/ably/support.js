@@ -29,7 +29,7 @@ export async function start(flags = [], again = undefined) {
   const listen = `127.0.0.1:${again?.port ?? 0}`;
   const own = ["--data-dir", folder, "--listen", listen, "--tls-listen", "127.0.0.1:0", "--log", "warn"];
   const server = spawn(BINARY, [...own, ...flags], {
-    env: { ...process.env, ROOMKEEPER_DATABASE_URL: undefined },
+    env: { ...process.env, ROOMKEEPER_DATABASE_URL: undefined, ROOMKEEPER_DRAIN: "0s" },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const killed = () => server.kill();

@@ -37,6 +37,7 @@ class Server:
         listen = ["--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--log", "warn"]
         command = [BINARY, "--data-dir", self._folder, *listen, *flags]
         env = {name: value for name, value in os.environ.items() if name != "ROOMKEEPER_DATABASE_URL"}
+        env["ROOMKEEPER_DRAIN"] = "0s"
         self._process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE)
         too_late = threading.Timer(60, self._process.kill)
         too_late.start()

@@ -36,7 +36,7 @@ impl Server {
         command
             .args(["--listen", "127.0.0.1:0", "--tls-listen", "off", "--log", "warn", "--data-dir"])
             .arg(folder.path());
-        let mut process = command.env_remove("ROOMKEEPER_DATABASE_URL").stdout(Stdio::piped()).spawn().unwrap();
+        let mut process = command.env_remove("ROOMKEEPER_DATABASE_URL").env("ROOMKEEPER_DRAIN", "0s").stdout(Stdio::piped()).spawn().unwrap();
         let mut announced = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut announced).unwrap();
         assert!(!announced.is_empty(), "the server ended before it was ready");
