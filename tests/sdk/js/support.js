@@ -12,44 +12,59 @@ const BINARY = process.env.ROOMKEEPER_BIN ?? fileURLToPath(new URL("../../../tar
 
 export const DAY = 24 * 60 * 60 * 1000;
 
-/** A server with a database of its own. Whoever starts it stops it. */
-export async function start() {
+/** Runs the binary in a folder of its own until it has announced something. Whoever starts it stops it. */
+async function run(command, flags) {
   // Directly under /tmp and open to enter: started by root, the private Postgres runs as another user.
   const folder = await mkdtemp("/tmp/roomkeeper-js-");
   await chmod(folder, 0o755);
-  const flags = ["--data-dir", folder, "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--log", "warn"];
-  const server = spawn(BINARY, flags, {
+  const child = spawn(BINARY, [command, "--data-dir", folder, "--log", "warn", ...flags], {
     env: { ...process.env, ROOMKEEPER_DATABASE_URL: undefined, ROOMKEEPER_DRAIN: "0s" },
     stdio: ["ignore", "pipe", "inherit"],
   });
-  process.once("exit", () => server.kill());
-  const exited = once(server, "exit");
-  const announced = once(server.stdout, "data", { signal: AbortSignal.timeout(60_000) });
-  const failed = exited.then(([code]) => assert.fail(`the server ended with ${code} before it was ready`));
+  process.once("exit", () => child.kill());
+  const exited = once(child, "exit");
+  const announced = once(child.stdout, "data", { signal: AbortSignal.timeout(60_000) });
+  const failed = exited.then(([code]) => assert.fail(`it ended with ${code} before it was ready`));
+  let announcement;
   try {
-    await Promise.race([announced, failed]);
+    [announcement] = await Promise.race([announced, failed]);
   } catch (error) {
-    server.kill();
+    child.kill();
     await exited.catch(() => {});
     await rm(folder, { recursive: true });
     throw error;
   }
-  server.stdout.resume();
+  child.stdout.resume();
   const stop = async () => {
-    server.kill("SIGTERM");
+    child.kill("SIGTERM");
     const [code, signal] = await exited;
     await rm(folder, { recursive: true });
     assert.deepEqual({ code, signal }, { code: 0, signal: null });
   };
+  return { folder, announcement: String(announcement), stop, hangUp: () => child.kill("SIGHUP") };
+}
 
+/** A Postgres, for instances that share it. */
+export async function startPostgres() {
+  const { announcement, stop } = await run("postgres", []);
+  return { url: announcement.trim(), stop };
+}
+
+/** A server, with a database of its own unless the flags name one. */
+export async function start(...flags) {
+  const { folder, stop, hangUp } = await run("serve", [
+    ...["--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0"],
+    ...flags,
+  ]);
   const endpoint = JSON.parse(await readFile(`${folder}/endpoint.json`, "utf8"));
-
+  const connectionString = (key) => (key ? `endpoint=${endpoint.http}/;accesskey=${key}` : endpoint.httpConnectionString);
   const insecure = { allowInsecureConnection: true };
   return {
     ...endpoint,
-    rooms: (options) => new RoomsClient(endpoint.httpConnectionString, { ...insecure, ...options }),
+    rooms: ({ key, ...options } = {}) => new RoomsClient(connectionString(key), { ...insecure, ...options }),
     identity: (options) => new CommunicationIdentityClient(endpoint.httpConnectionString, { ...insecure, ...options }),
     stop,
+    hangUp,
   };
 }
 
