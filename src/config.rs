@@ -40,6 +40,8 @@ pub enum Command {
     Postgres(PostgresArgs),
     /// Ask a service that runs whether it can work; exit code 0 if it can, else 1.
     Health(HealthArgs),
+    /// Print the headers of a signed request, for `curl -H @-`.
+    Sign(SignArgs),
     /// Print openapi.yaml, the description of the API.
     Openapi,
     /// Print the version.
@@ -95,6 +97,9 @@ pub struct ServeArgs {
     /// Tell a client whose signature is refused why: for development, as it helps whoever asks.
     #[arg(long, env = "ROOMKEEPER_EXPLAIN_AUTH", value_parser = clap::builder::FalseyValueParser::new())]
     pub explain_auth: bool,
+    /// Whether requests may have the access key itself, by HTTP Basic, over https or from this machine.
+    #[arg(long, env = "ROOMKEEPER_BASIC_AUTH", value_name = "ON_OR_OFF", default_value = "on")]
+    pub basic_auth: Switch,
     /// Browser origins that may call, separated by commas; `*` for any. Without it, any may call live rooms (with the
     /// development key, those of this machine), and none the rest.
     #[arg(long, env = "ROOMKEEPER_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
@@ -133,7 +138,7 @@ pub struct LiveArgs {
     /// Whether clients may enter live rooms that no backend made, by any name that their credential allows. Of the
     /// default resource, for all instances that share the database.
     #[arg(long, env = "ROOMKEEPER_NAMED_ROOMS", value_name = "STATE", default_value = "on")]
-    pub named_rooms: NamedRooms,
+    pub named_rooms: Switch,
     /// The most clients that are connected to live rooms at once.
     #[arg(long, env = "ROOMKEEPER_MAX_CONNECTIONS", value_name = "N", default_value_t = 10_000)]
     pub max_connections: usize,
@@ -242,6 +247,25 @@ pub struct HealthArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct SignArgs {
+    /// The method, such as GET.
+    pub method: String,
+    /// The path with its query, as it is sent: `/rooms?api-version=2025-03-13`.
+    pub path: String,
+    /// The file with the body, or `-` for stdin.
+    #[arg(long, value_name = "FILE")]
+    pub body: Option<PathBuf>,
+    /// What the request is sent to [default: the service that runs here]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// The access key, in base64 [default: of the service that runs here]
+    #[arg(long, env = "ROOMKEEPER_ACCESS_KEY", value_name = "KEY", hide_env_values = true)]
+    pub access_key: Option<SecretString>,
+    #[command(flatten)]
+    pub data: DataDirArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct DataDirArgs {
     /// Where the private Postgres, the certificates and endpoint.json are kept
     /// [default: /var/lib/roomkeeper for root, ~/.local/share/roomkeeper for others]
@@ -272,9 +296,9 @@ pub struct LogArgs {
     pub log_format: Option<LogFormat>,
 }
 
-/// Whether there are rooms that no backend made.
+/// Whether something is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum NamedRooms {
+pub enum Switch {
     On,
     Off,
 }

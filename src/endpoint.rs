@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 /// How this service is reached. The names of the members are part of the run contract.
@@ -45,6 +46,16 @@ impl Endpoint {
             http,
             https,
         }
+    }
+
+    /// What the service of a data folder told.
+    ///
+    /// # Errors
+    /// No service runs there.
+    pub fn read(data_dir: &Path) -> anyhow::Result<Self> {
+        let path = path(data_dir);
+        let text = fs::read(&path).with_context(|| format!("no service runs here: {}", path.display()))?;
+        serde_json::from_slice(&text).with_context(|| path.display().to_string())
     }
 
     /// The lines for a person. The key is shown only if it is no secret.

@@ -15,7 +15,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::Ably;
 use super::error::ErrorInfo;
 use super::{rest, tokens};
-use crate::http::State;
+use crate::http::{State, get};
 use crate::service::keys::DEFAULT_RESOURCE;
 
 /// The browser builds, as they are in their packages; neither wants a bundler, nor anything else but the other.
@@ -58,7 +58,7 @@ impl Demo {
     /// The page, what it loads, and its tokens.
     pub fn routes(&self, config: &mut ServiceConfig) {
         let file = |kind: &'static str, content: Bytes| {
-            web::get().to(move || ready(HttpResponse::Ok().insert_header((CONTENT_TYPE, kind)).body(content.clone())))
+            get().to(move || ready(HttpResponse::Ok().insert_header((CONTENT_TYPE, kind)).body(content.clone())))
         };
         let own = |kind, content: &'static str| file(kind, Bytes::from_static(content.as_bytes()));
         let headers = DefaultHeaders::new()
@@ -68,14 +68,14 @@ impl Demo {
         config.service(
             web::scope("/demo")
                 .wrap(headers)
-                .route("", web::get().to(page))
-                .route("/", web::get().to(page))
+                .route("", get().to(page))
+                .route("/", get().to(page))
                 .route("/page.css", own("text/css; charset=utf-8", include_str!("demo/page.css")))
                 .route("/page.js", own(SCRIPT, include_str!("demo/page.js")))
                 .route("/icon.svg", own("image/svg+xml", include_str!("demo/icon.svg")))
                 .route("/ably.js", file(SCRIPT, self.ably.clone()))
                 .route("/chat.js", file(SCRIPT, self.chat.clone()))
-                .route("/token", web::get().to(token)),
+                .route("/token", get().to(token)),
         );
     }
 }

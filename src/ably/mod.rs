@@ -32,7 +32,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource};
 
 use crate::auth::keys::LiveKeys;
 use crate::budget::Budget;
-use crate::http::Refusal;
+use crate::http::{Refusal, get};
 use crate::realtime::Hub;
 pub use demo::Demo;
 use error::ErrorInfo;
@@ -92,16 +92,16 @@ pub fn routes(config: &mut ServiceConfig, has_own_cors: bool) {
     let mut add = |resource: Resource| {
         config.service(resource.wrap(Condition::new(!has_own_cors, cors().allow_any_origin())));
     };
-    add(resource("/chat/v4/rooms/{room}/occupancy").route(web::get().to(channels::room_occupancy)));
-    add(resource("/channels/{channel}").route(web::get().to(channels::status)));
-    add(resource("/channels/{channel}/presence").route(web::get().to(channels::members)));
+    add(resource("/chat/v4/rooms/{room}/occupancy").route(get().to(channels::room_occupancy)));
+    add(resource("/channels/{channel}").route(get().to(channels::status)));
+    add(resource("/channels/{channel}/presence").route(get().to(channels::members)));
     add(resource("/channels/{channel}/presence/{clientId}").route(web::delete().to(channels::evict)));
     add(resource("/keys/{keyName}/requestToken").route(web::post().to(tokens::request_token)));
-    add(resource("/time").route(web::get().to(channels::time)));
+    add(resource("/time").route(get().to(channels::time)));
     for rest in ["/chat/{rest:.*}", "/channels/{rest:.*}", "/keys/{rest:.*}", "/comet/{rest:.*}"] {
         add(web::resource(rest).default_service(web::to(async |req| rest::not_found(&req))));
     }
-    config.service(web::resource("/").route(web::get().to(welcome)));
+    config.service(web::resource("/").route(get().to(welcome)));
 }
 
 /// The first segments of this protocol's paths, besides `/` itself.

@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
-use actix_web::http::header::{AUTHORIZATION, HOST, HeaderName};
+use actix_web::http::header::{AUTHORIZATION, DATE, HOST, HeaderName};
 use actix_web::middleware::Next;
 use actix_web::web::ThinData;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
@@ -13,10 +13,11 @@ use chrono::{DateTime, Utc};
 
 use super::error::{ApiError, Fault};
 use super::explain::{Explanation, Refused};
+use super::host::Ports;
 use super::version::{self, Version};
-use super::{Acs, PublicHost, Shared, host};
+use super::{Acs, Shared, basic, host};
 use crate::auth::AuthError;
-use crate::auth::hmac::{self, Signed};
+use crate::auth::hmac::{self, DateHeader, Signed};
 use crate::domain::resource::ResourceId;
 use crate::http::budget::{BodyBudget, Taken};
 use crate::http::{State, body};
@@ -28,7 +29,7 @@ const CONTENT_HASH: HeaderName = HeaderName::from_static("x-ms-content-sha256");
 pub struct Caller {
     pub resource: ResourceId,
     pub version: Version,
-    /// By what it called us, with the prefix of its paths: links lead there.
+    /// By what it called us, with the prefix of its paths: links lead there. Empty where links have to be relative.
     pub authority: String,
     /// SHA-256 of the body.
     pub body_digest: [u8; 32],
@@ -75,13 +76,14 @@ async fn caller(req: &mut ServiceRequest) -> Result<(Caller, Taken), ApiError> {
     body::check_head(req.request(), body::LIMIT)?;
     let (state, acs) = shared(req.request())?;
     let (bodies, now) = (state.bodies.clone(), state.ctx.clock.now());
-    let (resource, authority) = match verify(req.request(), &acs.0, now) {
+    let Verified { resource, authority, is_signed } = match verify(req.request(), &acs.0, now) {
         Ok(verified) => verified,
         Err(reason) => return Err(refuse(req, &acs, reason, &bodies, now).await),
     };
     let (body, taken) = body::read(req, &bodies).await?;
     let body_digest = hmac::digest(&body);
-    verify_content(req.request(), &body_digest).map_err(|reason| {
+    let checked = if is_signed { verify_content(req.request(), &body_digest) } else { Ok(()) };
+    checked.map_err(|reason| {
         let explanation = acs.0.explain_auth.then(|| explain(req.request(), &acs.0, &reason, now));
         ApiError::Denied { reason, explanation }
     })?;
@@ -95,16 +97,45 @@ fn shared(req: &HttpRequest) -> Result<(&State, Acs), Fault> {
     }
 }
 
-/// Whose key signed the request, with the hash of the body that its header names, and the host it was sent to.
-fn verify(req: &HttpRequest, acs: &Shared, now: DateTime<Utc>) -> Result<(ResourceId, String), AuthError> {
-    let signed = signed(req)?;
+/// What is known of a request whose body is not read yet.
+struct Verified {
+    resource: ResourceId,
+    /// As in [`Caller`].
+    authority: String,
+    /// Whether the hash of its body was signed; else the key itself came.
+    is_signed: bool,
+}
+
+/// Whose key signed the request, with the hash of the body that its header names, or came with it; and the host it was
+/// sent to.
+fn verify(req: &HttpRequest, acs: &Shared, now: DateTime<Utc>) -> Result<Verified, AuthError> {
     let (keys, host) = (acs.keys.current(), authority(req));
-    let forms = host::forms(target(req), host, default_port(req), &acs.public_hosts);
+    if let Some(credentials) = basic::credentials(req) {
+        let key = basic::verify(req, credentials, &keys.access, acs.basic_auth)?;
+        let authority = if lost_its_port(req, host) { "" } else { host };
+        return Ok(Verified { resource: key.resource, authority: authority.to_owned(), is_signed: false });
+    }
+    let signed = signed(req)?;
+    let forms = host::forms(target(req), host, ports(req), &acs.public_hosts);
     let (key, signed_host) = hmac::verify(&keys.access, signed, forms)?;
     hmac::verify_date(signed.date, now, acs.clock_skew)?;
     // The host on the wire, unless a proxy wrote it anew.
     let public = acs.public_hosts.iter().find(|public| public.is_signed_as(&signed_host));
-    Ok((key.resource, public.map_or(host, PublicHost::as_str).to_owned()))
+    let authority = match public {
+        Some(public) => public.as_str(),
+        None if lost_its_port(req, host) => "",
+        None => host,
+    };
+    Ok(Verified { resource: key.resource, authority: authority.to_owned(), is_signed: true })
+}
+
+/// Whether a host has no port although the request came, by no proxy that says so, to a port that is not the scheme's own:
+/// a link to it would lead elsewhere. The client may have left it out, or a port may be mapped.
+fn lost_its_port(req: &HttpRequest, host: &str) -> bool {
+    let Ports { of_scheme, of_listener } = ports(req);
+    host::without_port(host).is_none()
+        && of_listener.is_some_and(|port| port != of_scheme)
+        && !req.headers().contains_key("x-forwarded-proto")
 }
 
 fn verify_content(req: &HttpRequest, body_digest: &[u8; 32]) -> Result<(), AuthError> {
@@ -141,7 +172,7 @@ fn explain(req: &HttpRequest, acs: &Shared, reason: &AuthError, now: DateTime<Ut
         signed: signed(req).ok(),
         target: target(req),
         host: authority(req),
-        default_port: default_port(req),
+        ports: ports(req),
         public_hosts: &acs.public_hosts,
     };
     Box::new(refused.explain(reason, now))
@@ -149,8 +180,11 @@ fn explain(req: &HttpRequest, acs: &Shared, reason: &AuthError, now: DateTime<Ut
 
 /// What of the signed parts stands in headers of its own.
 fn signed(req: &HttpRequest) -> Result<Signed<'_>, AuthError> {
-    let signature = hmac::read_authorization(header(req, AUTHORIZATION, "Authorization")?)?;
-    let date = header(req, HeaderName::from_static("x-ms-date"), "x-ms-date")?;
+    let (date_header, signature) = hmac::read_authorization(header(req, AUTHORIZATION, "Authorization")?)?;
+    let date = match date_header {
+        DateHeader::XMsDate => header(req, HeaderName::from_static("x-ms-date"), "x-ms-date")?,
+        DateHeader::Date => header(req, DATE, "Date")?,
+    };
     let content_hash = header(req, CONTENT_HASH, "x-ms-content-sha256")?;
     Ok(Signed { verb: req.method().as_str(), date, content_hash, signature })
 }
@@ -167,8 +201,9 @@ fn target(req: &HttpRequest) -> &str {
     req.uri().path_and_query().map_or("/", |target| target.as_str())
 }
 
-fn default_port(req: &HttpRequest) -> u16 {
-    if crate::http::is_tls(req) { 443 } else { 80 }
+fn ports(req: &HttpRequest) -> Ports {
+    let of_scheme = if crate::http::is_tls(req) { 443 } else { 80 };
+    Ports { of_scheme, of_listener: crate::http::local_address(req).map(|address| address.port()) }
 }
 
 /// The host that a request was sent to, as it was spelled; empty if it is not readable. A request to a

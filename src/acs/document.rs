@@ -6,7 +6,9 @@ use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{ContentBuilder, Object, Ref, RefOr, Required, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema as _};
 
@@ -36,7 +38,7 @@ use crate::http::body;
         identities::revoke_access_tokens,
         jwks::get,
     ),
-    components(schemas(error::ErrorBody<'_>, participants::GivenParticipant)),
+    components(schemas(error::ErrorBody<'_>, participants::GivenParticipant, jwks::Key)),
     tags(
         (name = "Rooms", description = "Managed rooms: their windows and their rosters."),
         (name = "Identity", description = "The users that rosters name, and their tokens."),
@@ -54,7 +56,8 @@ const SIGNED: [(&str, &str, &str); 3] = [
         "Authorization",
         "`HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature=<signature>`. The signature is base64 of \
          HMAC-SHA256, keyed with the base64-decoded access key, over: the method, a line feed, the path with its query, \
-         a line feed, then `<x-ms-date>;<host>;<x-ms-content-sha256>`.",
+         a line feed, then `<x-ms-date>;<host>;<x-ms-content-sha256>`.\n\nOn the page at `/docs`, enter the access key here and \
+         leave the two others empty: the page signs.",
     ),
     (
         "x-ms-date",
@@ -69,6 +72,9 @@ const SIGNED: [(&str, &str, &str); 3] = [
     ),
 ];
 
+/// The scheme by which the key itself is sent.
+const BASIC: &str = "AccessKey";
+
 impl Modify for EveryOperation {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
@@ -76,6 +82,11 @@ impl Modify for EveryOperation {
             let header = ApiKeyValue::with_description(header, description);
             components.add_security_scheme(scheme, SecurityScheme::ApiKey(ApiKey::Header(header)));
         }
+        let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic).description(Some(
+            "The name of an access key, `primary` or `secondary`, and the key itself: over https, or from the machine \
+             of the service.",
+        ));
+        components.add_security_scheme(BASIC, SecurityScheme::Http(basic.build()));
         names::add(components);
         components.schemas.values_mut().for_each(describe_beside);
         let refusals = refusals::all();
@@ -106,7 +117,8 @@ fn complete(path: &str, operation: &mut Operation, refusals: &[Refusal]) {
     let every_part = SIGNED
         .iter()
         .fold(SecurityRequirement::default(), |parts, (scheme, ..)| parts.add::<_, [String; 0], String>(*scheme, []));
-    operation.security = Some(vec![every_part]);
+    let basic = SecurityRequirement::new::<_, [String; 0], String>(BASIC, []);
+    operation.security = Some(vec![every_part, basic]);
 
     let parameters = operation.parameters.get_or_insert_default();
     parameters.iter_mut().for_each(absent_is_not_null);

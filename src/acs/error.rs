@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -281,6 +281,10 @@ impl ResponseError for ApiError {
             Self::Unavailable(_) | Self::Overloaded | Self::NoMemory => {
                 response.insert_header((RETRY_AFTER, "1"));
             }
+            // Not for those who sign: clients that sign are given none by the vendor's service.
+            Self::Denied { reason: AuthError::OtherScheme(scheme), .. } if scheme != "HMAC-SHA256" => {
+                response.insert_header((WWW_AUTHENTICATE, "HMAC-SHA256"));
+            }
             _ => {}
         }
         response.json(self.body())
@@ -336,13 +340,15 @@ impl From<TokenLifetimeError> for ApiError {
 }
 
 impl ApiError {
+    /// No scopes, in the words of the vendor's service.
+    pub fn no_scopes() -> Self {
+        let message = format!("Invalid scopes - Scopes field is required. {}", scopes_expected("Scopes"));
+        Self::Validation { message, target: "scopes".into() }
+    }
+
     /// Scopes that are missing or none; `target` is the member that names them.
     pub fn scopes(target: &'static str) -> Self {
-        let valid: Vec<&str> = TokenScope::ALL.iter().map(|scope| scope.as_str()).collect();
-        Self::Validation {
-            message: format!("{target} must name one or more of: {}.", valid.join(", ")),
-            target: target.into(),
-        }
+        Self::Validation { message: scopes_expected(target), target: target.into() }
     }
 
     /// The same refusal in the words of Identity, which has no details.
@@ -360,12 +366,19 @@ impl ApiError {
     }
 }
 
+fn scopes_expected(member: &str) -> String {
+    let valid: Vec<&str> = TokenScope::ALL.iter().map(|scope| scope.as_str()).collect();
+    format!("{member} must name one or more of: {}.", valid.join(", "))
+}
+
 fn denied(reason: &AuthError) -> &'static str {
     match reason {
         AuthError::ContentHash { .. } => "Request 'x-ms-content-sha256' differs from generated content hash.",
         AuthError::UnreadableDate => "The x-ms-date of the request is not an HTTP date.",
         AuthError::Skew { .. } => "The x-ms-date of the request is too far from the server's time.",
-        AuthError::MissingHeader(_) | AuthError::OtherScheme | AuthError::Signature => {
+        AuthError::BasicIsOff => "This service takes signed requests only.",
+        AuthError::BasicInTheOpen => "An access key may be sent over https alone. Use https, or sign the request.",
+        AuthError::MissingHeader(_) | AuthError::OtherScheme(_) | AuthError::Signature | AuthError::BasicKey => {
             "Denied by the resource provider."
         }
     }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::host::{self, PublicHost};
+use super::host::{self, Ports, PublicHost};
 use crate::auth::AuthError;
 use crate::auth::hmac::{self, Signed, string_to_sign};
 use crate::auth::keyring::Keyring;
@@ -38,7 +38,7 @@ pub struct Refused<'a> {
     pub signed: Option<Signed<'a>>,
     pub target: &'a str,
     pub host: &'a str,
-    pub default_port: u16,
+    pub ports: Ports,
     pub public_hosts: &'a [PublicHost],
 }
 
@@ -65,7 +65,10 @@ impl Refused<'_> {
             (AuthError::ContentHash { .. }, _) => (Some("content hash"), error.to_string()),
             (AuthError::UnreadableDate | AuthError::Skew { .. }, _) => (Some("date"), error.to_string()),
             (AuthError::MissingHeader(name), _) => (Some(*name), error.to_string()),
-            (AuthError::OtherScheme, _) => (Some("Authorization"), error.to_string()),
+            (AuthError::OtherScheme(_), _) => (Some("Authorization"), error.to_string()),
+            (AuthError::BasicIsOff | AuthError::BasicInTheOpen | AuthError::BasicKey, _) => {
+                (Some("Authorization"), error.to_string())
+            }
             (AuthError::Signature, None) => (None, error.to_string()),
         };
         let shown = |signed| self.forms(self.host).take(SHOWN).map(move |(t, h)| string_to_sign(signed, &t, &h));
@@ -147,14 +150,14 @@ impl Refused<'_> {
     }
 
     fn fits(&self, signed: Signed<'_>, target: &str, host: &str) -> bool {
-        hmac::verify(self.keyring, signed, host::forms(target, host, self.default_port, self.public_hosts)).is_ok()
+        hmac::verify(self.keyring, signed, host::forms(target, host, self.ports, self.public_hosts)).is_ok()
     }
 
     fn forms<'b>(
         &'b self,
         host: &'b str,
     ) -> impl Iterator<Item = (std::borrow::Cow<'b, str>, std::borrow::Cow<'b, str>)> {
-        host::forms(self.target, host, self.default_port, self.public_hosts)
+        host::forms(self.target, host, self.ports, self.public_hosts)
     }
 
     /// What a host may have been taken for: a name or an address of this machine, without its port,

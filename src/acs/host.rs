@@ -1,7 +1,9 @@
 //! The spellings of the host, and of the target, that a client may have signed (acs-rooms.md, section 8).
 
 use std::borrow::Cow;
+use std::iter;
 
+use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
 
 /// An authority that clients call this service by, with the path prefix of their endpoint if it has one.
@@ -42,23 +44,37 @@ impl std::str::FromStr for PublicHost {
     }
 }
 
+/// The ports that a host without one may stand for.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    /// 80 or 443.
+    pub of_scheme: u16,
+    /// The one that the request came to.
+    pub of_listener: Option<u16>,
+}
+
 /// Every form that a request may have been signed in, the likeliest first; made only as far as they are asked for.
 pub fn forms<'a>(
     target: &'a str,
     host: &'a str,
-    default_port: u16,
+    ports: Ports,
     public: &'a [PublicHost],
 ) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
     let hosts = move || {
-        let bare = !has_port(host);
-        [
-            Some(Cow::Borrowed(host)),
-            bare.then(|| format!("{host}:{default_port}").into()),
-            Some(format!("{host}/").into()),
-            bare.then(|| format!("{host}:{default_port}/").into()),
-        ]
-        .into_iter()
-        .flatten()
+        let bare = without_port(host);
+        let Ports { of_scheme, of_listener } = ports;
+        let listener = of_listener.filter(|port| bare.is_none() && *port != of_scheme);
+        let others = move || {
+            [
+                bare.is_none().then(|| format!("{host}:{of_scheme}").into()),
+                // Some clients leave out, or add, a port that is not the scheme's own on one of the two sides.
+                listener.map(|port| format!("{host}:{port}").into()),
+                bare.map(Cow::Borrowed),
+                Some(format!("{host}/").into()),
+                bare.is_none().then(|| format!("{host}:{of_scheme}/").into()),
+            ]
+        };
+        iter::once(Cow::Borrowed(host)).chain(iter::once_with(others).flatten().flatten())
     };
     let here = targets(target).flat_map(move |target| hosts().map(move |host| (target.clone(), host)));
     let elsewhere = public.iter().flat_map(move |public| {
@@ -84,14 +100,21 @@ fn targets(raw: &str) -> impl Iterator<Item = Cow<'_, str>> {
             .finish();
         Some(format!("{path}?{query}").into()).filter(|again: &Cow<'_, str>| again != raw)
     };
-    std::iter::once(Cow::Borrowed(raw))
-        .chain(std::iter::once_with(decoded).flatten())
-        .chain(std::iter::once_with(reserialised).flatten())
+    iter::once(Cow::Borrowed(raw))
+        .chain(iter::once_with(decoded).flatten())
+        .chain(iter::once_with(reserialised).flatten())
 }
 
-/// `[::1]:80` has a port, `[::1]` has none.
-fn has_port(host: &str) -> bool {
-    host.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
+/// The scheme that a client called the first proxy by, in lower case.
+pub fn forwarded_scheme(req: &HttpRequest) -> Option<String> {
+    let forwarded = req.headers().get("x-forwarded-proto").and_then(|value| value.to_str().ok())?;
+    forwarded.split(',').next().map(|scheme| scheme.trim().to_ascii_lowercase())
+}
+
+/// The host without its port, if it has one: `[::1]:80` has, `[::1]` has none.
+pub fn without_port(host: &str) -> Option<&str> {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    host.rsplit_once(':').filter(|(_, port)| is_port(port)).map(|(host, _)| host)
 }
 
 #[cfg(test)]
@@ -102,7 +125,8 @@ mod tests {
 
     fn all(target: &str, host: &str, public: &[&str]) -> Vec<(String, String)> {
         let public: Vec<PublicHost> = public.iter().map(|text| text.parse().expect("a host")).collect();
-        forms(target, host, 443, &public).map(|(t, h)| (t.into_owned(), h.into_owned())).collect()
+        let ports = Ports { of_scheme: 443, of_listener: Some(8443) };
+        forms(target, host, ports, &public).map(|(t, h)| (t.into_owned(), h.into_owned())).collect()
     }
 
     #[test]
@@ -110,8 +134,8 @@ mod tests {
         let forms = all("/rooms?api-version=1", "localhost:8080", &[]);
         assert_eq!(
             forms,
-            [("/rooms?api-version=1", "localhost:8080"), ("/rooms?api-version=1", "localhost:8080/")]
-                .map(|(t, h)| (t.to_owned(), h.to_owned()))
+            ["localhost:8080", "localhost", "localhost:8080/"]
+                .map(|h| ("/rooms?api-version=1".to_owned(), h.to_owned()))
         );
     }
 
@@ -125,6 +149,8 @@ mod tests {
 
     #[rstest]
     #[case::default_port("h", &[], "h:443")]
+    #[case::signed_with_the_listeners_port("h", &[], "h:8443")]
+    #[case::signed_without_a_port("h:1", &[], "h")]
     #[case::trailing_slash("h:1", &[], "h:1/")]
     #[case::an_ip_v6_default_port("[::1]", &[], "[::1]:443")]
     #[case::another_spelling("h:1", &["H:1"], "H:1")]

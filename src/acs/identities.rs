@@ -26,13 +26,15 @@ use crate::service::identities::TokenUser;
     examples(json!({ "createTokenWithScopes": ["voip", "chat"], "expiresInMinutes": 60 })),
 )]
 #[serde(rename_all = "camelCase")]
+#[serde(expecting = "a JSON object")]
 pub struct CreateIdentity {
     /// What the token is to be good for; without it, there is none.
     #[schema(value_type = Option<Vec<TokenScope>>, min_items = 1, max_items = 32)]
     #[validate(length(min = 1, max = 32))]
     create_token_with_scopes: Option<Vec<String>>,
-    /// How long the token is to live; a day, if it is not given. With `createTokenWithScopes` only.
+    /// How long the token is to live; a day, if it is not given.
     #[schema(minimum = 60, maximum = 1440)]
+    #[serde(default, deserialize_with = "body::whole_number")]
     expires_in_minutes: Option<i64>,
     #[schema(ignore)]
     #[serde(flatten)]
@@ -43,6 +45,7 @@ pub struct CreateIdentity {
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(as = CommunicationIdentityAccessTokenRequest, examples(json!({ "scopes": ["voip"], "expiresInMinutes": 60 })))]
 #[serde(rename_all = "camelCase")]
+#[serde(expecting = "a JSON object")]
 pub struct IssueAccessToken {
     /// What the token is to be good for.
     #[schema(required, value_type = Vec<TokenScope>, min_items = 1, max_items = 32)]
@@ -50,6 +53,7 @@ pub struct IssueAccessToken {
     scopes: Option<Vec<String>>,
     /// How long it is to live; a day, if it is not given.
     #[schema(minimum = 60, maximum = 1440)]
+    #[serde(default, deserialize_with = "body::whole_number")]
     expires_in_minutes: Option<i64>,
     #[schema(ignore)]
     #[serde(flatten)]
@@ -116,7 +120,10 @@ pub async fn create(
     let wanted: CreateIdentity = body::read(&req, &body).map_err(ApiError::into_validation)?;
     let in_bounds = wanted.validate().is_ok();
     let token = match (wanted.create_token_with_scopes, wanted.expires_in_minutes) {
-        (None, None) => None,
+        (None, minutes) => {
+            lifetime(minutes)?; // of no token, and wrong all the same
+            None
+        }
         (Some(given), minutes) if in_bounds => Some((scopes(&given, CREATE_WITH_SCOPES)?, lifetime(minutes)?)),
         _ => return Err(ApiError::scopes(CREATE_WITH_SCOPES)),
     };
@@ -146,6 +153,9 @@ pub async fn issue_access_token(
     body: Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let wanted: IssueAccessToken = body::read(&req, &body).map_err(ApiError::into_validation)?;
+    if wanted.scopes.as_ref().is_none_or(Vec::is_empty) {
+        return Err(ApiError::no_scopes());
+    }
     wanted.validate().map_err(|_| ApiError::scopes(SCOPES))?;
     let scopes = scopes(&wanted.scopes.unwrap_or_default(), SCOPES)?;
     let lifetime = lifetime(wanted.expires_in_minutes)?;

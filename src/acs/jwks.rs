@@ -8,8 +8,8 @@ use actix_web::web::ThinData;
 use jsonwebtoken::jwk::Jwk;
 use serde::Serialize;
 use serde_json::json;
-use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::Acs;
@@ -20,7 +20,10 @@ pub struct KeySet {
     keys: Vec<Jwk>,
 }
 
-impl PartialSchema for KeySet {
+/// One key of the set, in the document.
+pub struct Key;
+
+impl PartialSchema for Key {
     fn schema() -> RefOr<Schema> {
         let text = |description: &str, example: &str| {
             let text = ObjectBuilder::new().schema_type(Type::String).description(Some(description));
@@ -29,6 +32,7 @@ impl PartialSchema for KeySet {
         let fixed = |value: &'static str| ObjectBuilder::new().schema_type(Type::String).enum_values(Some([value]));
         let key = ObjectBuilder::new()
             .schema_type(Type::Object)
+            .description(Some("A public RSA key (RFC 7517)."))
             .property("kty", fixed("RSA"))
             .property("use", fixed("sig"))
             .property("alg", fixed("RS256"))
@@ -38,8 +42,19 @@ impl PartialSchema for KeySet {
                 text("The modulus, in base64url.", "t6Q8PWSi1dkJj9hTP8hNYFlvadM7DflW9mWepOJhJ66w7nyoK1gPNqFMSQRy"),
             )
             .property("e", text("The exponent, in base64url.", "AQAB"));
-        let key = ["kty", "use", "alg", "kid", "n", "e"].into_iter().fold(key, |key, name| key.required(name));
-        let keys = ArrayBuilder::new().items(key);
+        ["kty", "use", "alg", "kid", "n", "e"].into_iter().fold(key, |key, name| key.required(name)).into()
+    }
+}
+
+impl ToSchema for Key {
+    fn name() -> Cow<'static, str> {
+        "JsonWebKey".into()
+    }
+}
+
+impl PartialSchema for KeySet {
+    fn schema() -> RefOr<Schema> {
+        let keys = ArrayBuilder::new().items(Ref::from_schema_name(Key::name()));
         ObjectBuilder::new()
             .schema_type(Type::Object)
             .description(Some("A JSON Web Key Set (RFC 7517)."))

@@ -1,6 +1,7 @@
 //! Azure Communication Services on the wire: Rooms, and of Identity what rooms need.
 
 mod auth;
+mod basic;
 mod body;
 mod document;
 mod error;
@@ -38,7 +39,7 @@ pub use headers::{ALLOWED_HEADERS, EXPOSED_HEADERS};
 pub use host::PublicHost;
 
 use crate::auth::keys::LiveKeys;
-use crate::http::Refusal;
+use crate::http::{Refusal, get};
 use crate::service::Work;
 use error::ApiError;
 
@@ -51,17 +52,19 @@ struct Shared {
     clock_skew: Option<TimeDelta>,
     public_hosts: Vec<PublicHost>,
     explain_auth: bool,
+    basic_auth: bool,
 }
 
 impl Acs {
-    /// A `clock_skew` of `None` accepts any date.
+    /// A `clock_skew` of `None` accepts any date; `basic_auth` takes access keys by HTTP Basic.
     pub fn new(
         keys: LiveKeys,
         clock_skew: Option<TimeDelta>,
         public_hosts: Vec<PublicHost>,
         explain_auth: bool,
+        basic_auth: bool,
     ) -> Self {
-        Self(Arc::new(Shared { keys, clock_skew, public_hosts, explain_auth }))
+        Self(Arc::new(Shared { keys, clock_skew, public_hosts, explain_auth, basic_auth }))
     }
 }
 
@@ -76,31 +79,31 @@ pub fn routes(config: &mut ServiceConfig) {
     };
     add(
         config,
-        resource("/rooms", "GET, POST")
-            .route(signed(web::get().to(rooms::list)))
+        resource("/rooms", "GET, HEAD, POST")
+            .route(signed(get().to(rooms::list)))
             .route(signed(web::post().to(rooms::create))),
     );
     // Before what has a room's id in its place.
     add(
         config,
-        resource("/rooms/by-name/{name}", "GET, PUT")
-            .route(signed(web::get().to(named_rooms::get)))
+        resource("/rooms/by-name/{name}", "GET, HEAD, PUT")
+            .route(signed(get().to(named_rooms::get)))
             .route(signed(web::put().to(named_rooms::put))),
     );
     add(
         config,
-        resource("/rooms/{roomId}", "GET, PATCH, DELETE")
-            .route(signed(web::get().to(rooms::get)))
+        resource("/rooms/{roomId}", "GET, HEAD, PATCH, DELETE")
+            .route(signed(get().to(rooms::get)))
             .route(signed(web::patch().to(rooms::update)))
             .route(signed(web::delete().to(rooms::delete))),
     );
     add(
         config,
-        resource("/rooms/{roomId}/participants", "GET, PATCH")
-            .route(signed(web::get().to(participants::list)))
+        resource("/rooms/{roomId}/participants", "GET, HEAD, PATCH")
+            .route(signed(get().to(participants::list)))
             .route(signed(web::patch().to(participants::update))),
     );
-    add(config, resource("/rooms/{roomId}/occupancy", "GET").route(signed(web::get().to(occupancy::get))));
+    add(config, resource("/rooms/{roomId}/occupancy", "GET, HEAD").route(signed(get().to(occupancy::get))));
     add(config, resource("/identities", "POST").route(signed(web::post().to(identities::create))));
     add(config, resource("/identities/{id}", "DELETE").route(signed(web::delete().to(identities::delete))));
     add(
@@ -113,12 +116,17 @@ pub fn routes(config: &mut ServiceConfig) {
         resource("/identities/{id}/:revokeAccessTokens", "POST")
             .route(signed(web::post().to(identities::revoke_access_tokens))),
     );
-    add(config, resource("/.well-known/jwks.json", "GET").route(web::get().to(jwks::get)));
+    add(config, resource("/.well-known/jwks.json", "GET, HEAD").route(get().to(jwks::get)));
 }
 
 /// The answer to a path that is no route.
 pub fn no_route() -> Route {
     web::to(async || Err::<HttpResponse, _>(ApiError::NotFound)).wrap(from_fn(headers::add))
+}
+
+/// The answer to a path that is nothing.
+pub fn not_found() -> HttpResponse {
+    ApiError::NotFound.error_response()
 }
 
 /// The database work that a request to this protocol causes; `None` if it causes none.

@@ -29,10 +29,10 @@ use crate::service::named_rooms::GotOrMade;
         "participants": {
             "8:acs:11111111-2222-3333-4444-555555555555_00000026-0000-1111-2222-333333333333": { "role": "Presenter" },
         },
-        "validUntil": "2026-11-21T02:00:00Z",
     })),
 )]
 #[serde(rename_all = "camelCase")]
+#[serde(expecting = "a JSON object")]
 pub struct PutRoom {
     /// As for a room that is made without a name.
     valid_from: Option<WireTime>,

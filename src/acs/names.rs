@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::json;
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{Components, RefOr};
 use utoipa::{PartialSchema, ToSchema};
@@ -111,7 +112,12 @@ pub fn versions(api: Api) -> &'static str {
 /// Puts in what no body refers to.
 pub fn add(components: &mut Components) {
     for api in [Api::Rooms, Api::Identity] {
-        let schema = one_of("A version of the API, by its date.", api.supported().split(", "));
+        let mut schema = one_of("A version of the API, by its date.", api.supported().split(", "));
+        if let Schema::Object(object) = &mut schema {
+            // Generators would make names of dates by rules of their own, such as one that Go does not export.
+            let names: Vec<String> = api.supported().split(", ").map(variant).collect();
+            object.extensions = Some(Extensions::from_iter([("x-enum-varnames", json!(names))]));
+        }
         components.schemas.insert(versions(api).to_owned(), schema.into());
     }
     let ids =
@@ -119,6 +125,11 @@ pub fn add(components: &mut Components) {
     for (name, schema) in ids {
         components.schemas.insert(name.into_owned(), schema);
     }
+}
+
+/// `V2025_02_28_Preview`, of `2025-02-28-preview`.
+fn variant(version: &str) -> String {
+    format!("V{}", version.replace("-preview", "-Preview").replace('-', "_"))
 }
 
 fn text(description: &str, pattern: &str, example: &str) -> RefOr<Schema> {

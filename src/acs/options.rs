@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::body;
 use super::error::{ApiError, Detail};
 use crate::domain::room_options::{ReactionType, RoomOptions};
 
@@ -10,6 +11,7 @@ use crate::domain::room_options::{ReactionType, RoomOptions};
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(as = RoomOptions)]
 #[serde(deny_unknown_fields)]
+#[serde(expecting = "a JSON object")]
 pub struct GivenOptions {
     typing: Option<Typing>,
     presence: Option<Events>,
@@ -39,17 +41,19 @@ pub struct OptionsView {
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(as = TypingOptions)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(expecting = "a JSON object")]
 pub struct Typing {
     /// How often at most a client says that somebody types, in milliseconds. Kept for clients to go by.
-    #[schema(nullable = false, minimum = 1, maximum = 86_400_000)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    heartbeat_throttle_ms: Option<u32>,
+    #[schema(nullable = false, value_type = Option<u32>, minimum = 1, maximum = 86_400_000)]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "body::whole_number")]
+    heartbeat_throttle_ms: Option<i64>,
 }
 
 /// Options of presence, and of occupancy.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(as = EventOptions)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(expecting = "a JSON object")]
 pub struct Events {
     /// False: nobody gets them, whatever it asks for.
     #[schema(nullable = false)]
@@ -61,6 +65,7 @@ pub struct Events {
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(as = MessageOptions)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(expecting = "a JSON object")]
 pub struct Messages {
     /// False: nobody gets each reaction to a message, whatever it asks for.
     #[schema(nullable = false)]
@@ -84,10 +89,11 @@ impl GivenOptions {
         let wrong = |member: &'static str, told: &'static str| {
             ApiError::Malformed(vec![Detail::new(format!("$.options.{member}"), told)])
         };
-        let typing_throttle_ms = self.typing.and_then(|typing| typing.heartbeat_throttle_ms);
-        if typing_throttle_ms.is_some_and(|ms| ms == 0 || ms > LONGEST_THROTTLE_MS) {
-            return Err(wrong("typing.heartbeatThrottleMs", "Milliseconds, from 1 to 86400000."));
-        }
+        let throttle = self.typing.and_then(|typing| typing.heartbeat_throttle_ms).map(|ms| {
+            let ms = u32::try_from(ms).ok().filter(|ms| (1..=LONGEST_THROTTLE_MS).contains(ms));
+            ms.ok_or_else(|| wrong("typing.heartbeatThrottleMs", "Milliseconds, from 1 to 86400000."))
+        });
+        let typing_throttle_ms = throttle.transpose()?;
         let (raw_message_reactions, default) = self
             .messages
             .map_or((None, None), |messages| (messages.raw_message_reactions, messages.default_message_reaction_type));
@@ -111,7 +117,7 @@ impl From<&RoomOptions> for OptionsView {
         let default_message_reaction_type = default.map(|kind| kind.as_str().to_owned());
         let has_messages = raw_message_reactions.is_some() || default.is_some();
         Self {
-            typing: options.typing_throttle_ms.map(|ms| Typing { heartbeat_throttle_ms: Some(ms) }),
+            typing: options.typing_throttle_ms.map(|ms| Typing { heartbeat_throttle_ms: Some(ms.into()) }),
             presence: events(options.presence_events),
             occupancy: events(options.occupancy_events),
             messages: has_messages.then_some(Messages { raw_message_reactions, default_message_reaction_type }),

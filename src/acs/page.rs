@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::auth::Caller;
 use super::error::ApiError;
+use super::host::forwarded_scheme;
 use crate::domain::resource::ResourceId;
 use crate::domain::room_id::RoomId;
 
@@ -30,13 +31,13 @@ pub fn position(req: &HttpRequest, resource: ResourceId) -> Result<Option<RoomId
 /// The link to the page after `last`: absolute, to where the client called us, since that is what it signs.
 /// Behind a proxy the scheme is the one that the proxy was called by.
 pub fn next_link(req: &HttpRequest, caller: &Caller, last: RoomId) -> String {
-    let forwarded = req.headers().get("x-forwarded-proto").and_then(|value| value.to_str().ok());
-    let scheme = match forwarded {
+    let forwarded = forwarded_scheme(req);
+    let scheme = match forwarded.as_deref() {
         Some(scheme @ ("http" | "https")) => scheme,
         _ if crate::http::is_tls(req) => "https",
         _ => "http",
     };
-    let (authority, path, token) = (&caller.authority, req.path(), token(caller.resource, last));
+    let (authority, path, token) = (&caller.authority, req.match_info().as_str(), token(caller.resource, last));
     let relative = format!("{path}?nextLink={token}&api-version=2025-03-13");
     if authority.is_empty() { relative } else { format!("{scheme}://{authority}{relative}") }
 }

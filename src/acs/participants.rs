@@ -29,6 +29,7 @@ pub type GivenRoster = Entries<Option<GivenParticipant>>;
 /// What is said of a participant.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ParticipantProperties)]
+#[serde(expecting = "a JSON object")]
 pub struct GivenParticipant {
     /// Attendee, if it is not given.
     #[schema(value_type = Option<Role>)]
@@ -49,6 +50,7 @@ pub struct GivenParticipant {
         },
     })),
 )]
+#[serde(expecting = "a JSON object")]
 pub struct PatchRoster {
     participants: Option<GivenRoster>,
     #[schema(ignore)]

@@ -33,11 +33,10 @@ use crate::service::rooms::NewRoom;
             "8:acs:11111111-2222-3333-4444-555555555555_00000026-0000-1111-2222-444444444444": {},
         },
         "pstnDialOutEnabled": false,
-        "validFrom": "2026-11-21T01:00:00Z",
-        "validUntil": "2026-11-21T02:00:00Z",
     })),
 )]
 #[serde(rename_all = "camelCase")]
+#[serde(expecting = "a JSON object")]
 pub struct CreateRoom {
     /// The first instant in which the room is open; now, if it is not given. At most 180 days from now.
     valid_from: Option<WireTime>,
@@ -56,9 +55,10 @@ pub struct CreateRoom {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(
     as = UpdateRoomRequest,
-    examples(json!({ "validFrom": "2026-11-21T01:00:00Z", "validUntil": "2026-11-21T03:00:00Z" })),
+    examples(json!({ "pstnDialOutEnabled": true })),
 )]
 #[serde(rename_all = "camelCase")]
+#[serde(expecting = "a JSON object")]
 pub struct UpdateRoom {
     /// Together with `validUntil`, or not at all.
     valid_from: Option<WireTime>,
@@ -106,10 +106,10 @@ impl From<&Room> for RoomView {
 pub struct RoomPage {
     #[schema(max_items = 30)]
     value: Vec<RoomView>,
-    /// Where the next page is; absent on the last.
+    /// Where the next page is; absent on the last. Relative if the request named a host without the port that it came to.
     #[schema(
         nullable = false,
-        format = "uri",
+        format = "uri-reference",
         examples("http://127.0.0.1:8080/rooms?api-version=2025-03-13&nextLink=OTk0MDU5NTQ3MDE1NzAxOTY5")
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,13 +130,11 @@ pub struct RoomPage {
             "Repeatability-Request-ID" = Option<uuid::Uuid>,
             Header,
             description = "What the request is known by when it comes again.",
-            example = "6f0c0a52-0a3c-4f7c-9d7c-2f4d3f3a1b11",
         ),
         (
             "Repeatability-First-Sent" = Option<String>,
             Header,
             description = "When it was sent first, an HTTP date. Together with the id, or not at all.",
-            example = "Sat, 21 Nov 2026 01:07:52 GMT",
         ),
     ),
     request_body(content = CreateRoom, content_type = "application/json"),
@@ -229,7 +227,6 @@ fn render(room: &Room) -> Bytes {
         "nextLink" = Option<String>,
         Query,
         description = "Which page; taken from the `nextLink` of the page before.",
-        example = "OTk0MDU5NTQ3MDE1NzAxOTY5",
     )),
     responses((status = OK, description = "A page of at most 30 rooms.", body = RoomPage)),
 )]

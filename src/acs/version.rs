@@ -53,7 +53,7 @@ pub fn read(req: &HttpRequest) -> Result<Version, ApiError> {
         .find(|(name, value)| name == "api-version" && !value.is_empty())
         .map(|(_, value)| value)
         .ok_or(ApiError::ApiVersionUnspecified)?;
-    Api::of(req.path()).version(&named).ok_or_else(|| ApiError::UnsupportedApiVersion {
+    Api::of(req.match_info().as_str()).version(&named).ok_or_else(|| ApiError::UnsupportedApiVersion {
         uri: req.uri().path().to_owned(),
         version: named.into_owned(),
     })

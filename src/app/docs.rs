@@ -1,10 +1,17 @@
 //! `GET /docs`: `openapi.yaml` as a page, which needs nothing from outside.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{
+    CONTENT_ENCODING, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::middleware::DefaultHeaders;
-use actix_web::web::{self, ServiceConfig};
-use utoipa_swagger_ui::{Config, SwaggerUi};
+use actix_web::web::{self, Path, ServiceConfig};
+use utoipa_swagger_ui::Config;
+
+use crate::acs;
+use crate::http::get;
 
 /// What the page may load: its own files. It sets styles by itself, and has its icons in them.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -13,21 +20,35 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 
 /// The page at `/docs/`, and the way to it from `/docs`.
 pub fn routes(config: &mut ServiceConfig) {
-    // From where the page is, so that it is found behind a proxy's path, too.
-    let document = Config::from("../openapi.yaml")
-        .use_base_layout()
-        .validator_url("none") // which would be somebody else's
-        .supported_submit_methods([""; 0]); // a page can't sign requests
     let headers = DefaultHeaders::new()
         .add((CONTENT_SECURITY_POLICY, POLICY))
         .add((REFERRER_POLICY, "no-referrer"))
         .add((X_CONTENT_TYPE_OPTIONS, "nosniff"));
-    config.service(
-        web::scope("/docs")
-            .wrap(headers)
-            .route("", web::get().to(page))
-            .service(SwaggerUi::new("/{_:.*}").config(document)),
-    );
+    config.service(web::scope("/docs").wrap(headers).route("", get().to(page)).route("/{file:.*}", get().to(file)));
+}
+
+/// Opens the document in the page, and signs what it sends.
+const INITIALIZER: &str = include_str!("docs/initializer.js");
+
+/// A file of the page: ours, or as the crate has it, which has compressed most.
+async fn file(path: Path<String>) -> HttpResponse {
+    if *path == "swagger-initializer.js" {
+        return HttpResponse::Ok().content_type("text/javascript; charset=utf-8").body(INITIALIZER);
+    }
+    match utoipa_swagger_ui::serve(&path, Arc::new(Config::default())) {
+        Ok(Some(file)) => {
+            let mut answer = HttpResponse::Ok();
+            if file.gzpipped {
+                answer.insert_header((CONTENT_ENCODING, "gzip"));
+            }
+            answer.content_type(file.content_type).body(file.bytes.into_owned())
+        }
+        Ok(None) => acs::not_found(),
+        Err(error) => {
+            tracing::error!(%error, "a file of the page can't be rendered");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
 }
 
 async fn page() -> HttpResponse {

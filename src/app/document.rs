@@ -21,7 +21,7 @@ use crate::http::health;
                        `Allow`; 503 is worth another try after as many seconds as `Retry-After` says.",
         license(name = "not decided yet", identifier = "LicenseRef-undecided"),
     ),
-    servers((url = "http://127.0.0.1:8080", description = "As the service listens unless it is told otherwise.")),
+    servers((url = "/", description = "Where this document was served from.")),
 )]
 struct Service;
 

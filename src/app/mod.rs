@@ -31,7 +31,7 @@ use crate::http::admission::{Admitted, InFlight};
 use crate::http::budget::BodyBudget;
 use crate::http::local::{self, Kept, Local};
 use crate::http::request_span::RequestSpan;
-use crate::http::{Refusal, State, body, connection, health, watch};
+use crate::http::{Refusal, State, body, connection, get, health, watch};
 use crate::jobs::outages;
 use crate::net;
 use crate::realtime::{Hub, Limits};
@@ -57,6 +57,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Tells a client why its signature was refused.
     pub explain_auth: bool,
+    /// Whether a request may have the access key itself, by HTTP Basic.
+    pub basic_auth: bool,
     /// Whether there are live rooms that no backend made, for those whose credential allows them.
     pub named_rooms: bool,
     /// The most requests that are handled at once.
@@ -99,7 +101,7 @@ pub fn block_on<T>(command: impl Future<Output = T>) -> T {
 
 /// Puts the Azure surface together.
 pub fn acs(keys: LiveKeys, settings: &Settings) -> Acs {
-    Acs::new(keys, settings.clock_skew, settings.public_hosts.clone(), settings.explain_auth)
+    Acs::new(keys, settings.clock_skew, settings.public_hosts.clone(), settings.explain_auth, settings.basic_auth)
 }
 
 /// Puts the Ably surface together, with the live rooms behind it.
@@ -160,16 +162,28 @@ pub fn app(
         .configure(acs::routes)
         .configure(|config| ably::routes(config, !origins.is_empty()))
         .configure(|config| settings.demo.iter().for_each(|demo| demo.routes(config)))
-        .service(web::resource("/openapi.yaml").route(web::get().to(document::get)))
+        .service(web::resource("/openapi.yaml").route(get().to(document::get)))
         .configure(docs::routes)
         .default_service(acs::no_route())
         .wrap(Condition::new(!origins.is_empty(), cors(origins)))
         .wrap(Condition::new(local.is_some(), from_fn(move |req, next| local::keep(local.clone(), refuse, req, next))))
         .wrap(TracingLogger::<RequestSpan>::new())
-        .wrap_fn(move |req, service| {
+        .wrap_fn(move |mut req, service| {
+            route_without_doubled_slash(&mut req);
             let admitted = admit(&req, &in_flight, &ctx);
             phases(req, service, admitted, bodies.clone(), Rc::clone(&readers))
         })
+}
+
+/// Takes `//rooms` for `/rooms`: a base URL that ends in a slash, joined with a path. The target stays as it was signed.
+fn route_without_doubled_slash(req: &mut ServiceRequest) {
+    if !req.uri().path().starts_with("//") {
+        return;
+    }
+    let path = format!("/{}", req.uri().path().trim_start_matches('/'));
+    if let Ok(uri) = Uri::try_from(path) {
+        req.match_info_mut().get_mut().update(&uri);
+    }
 }
 
 /// What is for this machine alone.

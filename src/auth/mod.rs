@@ -16,11 +16,17 @@ pub enum AuthError {
     #[error("the header `{0}` is missing, there twice, or not readable")]
     MissingHeader(&'static str),
     #[error(
-        "the Authorization header is none of `HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature=<base64>`"
+        "the Authorization header is of {0}, and not `HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature=<base64>`"
     )]
-    OtherScheme,
+    OtherScheme(String),
     #[error("x-ms-content-sha256 is not the hash of the body, which is {expected}")]
     ContentHash { expected: String },
+    #[error("HTTP Basic is off (--basic-auth)")]
+    BasicIsOff,
+    #[error("HTTP Basic came over plain HTTP, and not from this machine")]
+    BasicInTheOpen,
+    #[error("no key has the name and the text that came by HTTP Basic")]
+    BasicKey,
     #[error("the signature fits no key of this service, for no form of this request")]
     Signature,
     #[error("x-ms-date is not a date such as `Sat, 21 Nov 2026 01:07:52 GMT`")]
@@ -34,7 +40,8 @@ impl AuthError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::MissingHeader(name) => name,
-            Self::OtherScheme => "scheme",
+            Self::OtherScheme(_) => "scheme",
+            Self::BasicIsOff | Self::BasicInTheOpen | Self::BasicKey => "basic",
             Self::ContentHash { .. } => "content hash",
             Self::Signature => "signature",
             Self::UnreadableDate => "date",

@@ -1,14 +1,12 @@
 //! `roomkeeper health`: asks a service that runs whether it can work, for containers and scripts.
 
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use crate::config::HealthArgs;
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::Endpoint;
 
 /// Longer than a service takes that can't work (design, section 8).
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -20,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub fn health(args: &HealthArgs, is_root: bool) -> anyhow::Result<()> {
     let base = match &args.url {
         Some(url) => url.clone(),
-        None => running(&args.data.folder(is_root)?)?,
+        None => Endpoint::read(&args.data.folder(is_root)?)?.http,
     };
     let url = format!("{}/health/ready", base.trim_end_matches('/'));
     // Without the environment's proxy: it is this machine that is asked.
@@ -33,12 +31,4 @@ pub fn health(args: &HealthArgs, is_root: bool) -> anyhow::Result<()> {
     let reason =
         serde_json::from_str::<Value>(&told).ok().and_then(|told| Some(told.get("reason")?.as_str()?.to_owned()));
     bail!("{url}: not ready: {}", reason.unwrap_or_else(|| answer.status().to_string()))
-}
-
-/// Where the service of a data folder listens.
-fn running(data_dir: &Path) -> anyhow::Result<String> {
-    let path = endpoint::path(data_dir);
-    let text = fs::read(&path).with_context(|| format!("no service runs here: {}", path.display()))?;
-    let endpoint: Endpoint = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
-    Ok(endpoint.http)
 }

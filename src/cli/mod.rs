@@ -5,6 +5,7 @@ mod health;
 pub mod open_files;
 mod reload;
 mod serve;
+mod sign;
 mod signals;
 
 use std::ffi::OsString;
@@ -49,6 +50,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Some(Command::RotateSigningKey(args)) => rotate_signing_key(args).await,
             Some(Command::Postgres(args)) => postgres(args).await,
             Some(Command::Health(args)) => health::health(&args, is_root()).map(|()| say("ready")),
+            Some(Command::Sign(args)) => {
+                say(&sign::sign(&args, is_root(), &Clock::system())?);
+                Ok(())
+            }
             Some(Command::Openapi) => {
                 say(&app::document::yaml().map_err(anyhow::Error::msg)?);
                 Ok(())

@@ -28,7 +28,7 @@ use crate::acs::PublicHost;
 use crate::app::{self, Listeners, Settings};
 use crate::auth::keyring;
 use crate::clock::Clock;
-use crate::config::{ConfigError, DEVELOPMENT_KEY, LiveArgs, NamedRooms, NumberOrOff, ServeArgs, TlsArgs};
+use crate::config::{ConfigError, DEVELOPMENT_KEY, LiveArgs, NumberOrOff, ServeArgs, Switch, TlsArgs};
 use crate::endpoint::{self, Endpoint};
 use crate::jobs::{clocks, sweeper};
 use crate::net::{self, Gate};
@@ -250,7 +250,8 @@ fn settings(args: &ServeArgs) -> Result<Settings, ConfigError> {
         public_hosts,
         cors_origins,
         explain_auth: args.explain_auth,
-        named_rooms: args.live.named_rooms == NamedRooms::On,
+        basic_auth: args.basic_auth == Switch::On,
+        named_rooms: args.live.named_rooms == Switch::On,
         max_requests: args.max_requests.map_or_else(app::usual_requests, |most| most.try_into().unwrap_or(usize::MAX)),
         max_body_memory: args.max_body_memory.try_into().unwrap_or(usize::MAX),
         max_input_memory: args.live.max_input_memory,

@@ -7,13 +7,13 @@ use actix_web::web::{self, ServiceConfig, ThinData};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use super::State;
+use super::{State, get};
 use crate::service;
 
 /// `GET` and `HEAD` of `/health/live` and `/health/ready`.
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(web::resource("/health/live").route(web::get().to(live)).route(web::head().to(live)));
-    config.service(web::resource("/health/ready").route(web::get().to(ready)).route(web::head().to(ready)));
+    config.service(web::resource("/health/live").route(get().to(live)));
+    config.service(web::resource("/health/ready").route(get().to(ready)));
 }
 
 /// True for a path that is answered to probes, by whatever name they call.

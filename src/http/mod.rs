@@ -16,7 +16,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::HttpRequest;
+use actix_web::web;
+use actix_web::{HttpRequest, Route, guard};
 use tokio_util::sync::CancellationToken;
 
 use self::admission::InFlight;
@@ -55,6 +56,11 @@ impl State {
     pub fn for_one_of(&self, threads: usize) -> Self {
         Self { ctx: self.ctx.for_one_of(threads), ..self.clone() }
     }
+}
+
+/// A route for GET, and for HEAD, whose answers have no body (RFC 9110, section 9.3.2).
+pub fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// The connection that a request came on; none in a test without one.

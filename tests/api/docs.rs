@@ -24,7 +24,7 @@ async fn the_page_shows_the_file_that_is_served_beside_it() {
     let script = get(&app, "/docs/swagger-initializer.js").await;
 
     let text = String::from_utf8(script.bytes).unwrap();
-    assert!(text.contains(r#""url": "../openapi.yaml""#), "{text}");
+    assert!(text.contains(r#"url: "../openapi.yaml""#), "{text}");
 }
 
 #[tokio::test]

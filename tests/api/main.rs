@@ -1,6 +1,7 @@
 //! The service through HTTP: a real server on a real Postgres, a database and a standing clock for each test.
 
 mod auth;
+mod basic;
 mod batches;
 mod bodies;
 mod close_codes;
@@ -16,6 +17,7 @@ mod health;
 mod identities;
 mod instructions;
 mod issuers;
+mod lenient;
 mod listing;
 mod live;
 mod live_outage;

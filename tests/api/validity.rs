@@ -104,8 +104,8 @@ async fn a_wrong_window_and_a_wrong_role_are_told_together() {
 }
 
 #[rstest]
-#[case("2030-01-01")]
-#[case("2030-01-01T00:00:00")]
+#[case("2030-01-01T24:00")]
+#[case("2030-W01-1")]
 #[case("2030-02-30T00:00:00Z")]
 #[case("yesterday")]
 #[case("")]

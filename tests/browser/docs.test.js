@@ -50,3 +50,24 @@ test("the page asks nobody but the service that it comes from", async () => {
   assert.ok(requests.includes(`${server.http}/openapi.yaml`), String(requests));
   assert.deepEqual(requests.filter((url) => !url.startsWith(`${server.http}/`) && !url.startsWith("data:")), []);
 });
+
+test("a room is made on the page, with the access key that the reader enters", async () => {
+  const { page, complaints } = browser;
+  await page.goto(`${server.http}/docs/`);
+
+  await page.locator(".btn.authorize").first().click();
+  const scheme = page.locator(".auth-container", { hasText: "Authorization" }).first();
+  await scheme.locator("input").fill(server.accessKey);
+  await scheme.getByRole("button", { name: "Apply credentials" }).click();
+  await page.locator(".btn-done").first().click();
+  const create = page.locator("#operations-Rooms-Rooms_Create");
+  await create.locator(".opblock-summary-control").click();
+  await create.locator(".try-out__btn").click();
+  await create.locator(".execute").click();
+
+  const live = create.locator(".live-responses-table .response").first();
+  await live.waitFor();
+  assert.match(await live.locator(".response-col_status").innerText(), /^201/);
+  assert.match(await live.innerText(), /"id": "[0-9]{18}"/);
+  assert.deepEqual(complaints, []);
+});

@@ -33,6 +33,7 @@ pub struct Ledger {
 }
 
 /// A room that was made, with a user of its own and another one that was added later.
+#[derive(Clone)]
 struct Write {
     room: String,
     user: String,
@@ -122,10 +123,10 @@ impl Ledger {
 
     /// Looks for all that was acknowledged, over the service, and for what was done twice, in the database.
     pub async fn check(&self, instance: SocketAddr, url: &str) -> Found {
-        let writes = self.writes.borrow();
+        let writes = self.writes.borrow().clone();
         let mut found = 0;
         let mut users = Vec::new();
-        for write in writes.iter() {
+        for write in &writes {
             let roster = request(instance, "GET", &format!("{}/participants", write.room)).send().await;
             let names: Vec<&str> =
                 roster.body["value"].as_array().into_iter().flatten().filter_map(|p| p["rawId"].as_str()).collect();

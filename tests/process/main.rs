@@ -17,6 +17,7 @@ mod reload;
 mod replicas;
 mod secrets;
 mod service;
+mod sign;
 mod tls;
 #[path = "../wire/mod.rs"]
 mod wire;

@@ -58,6 +58,7 @@ impl Default for Setup {
             public_hosts: Vec::new(),
             cors_origins: Vec::new(),
             explain_auth: false,
+            basic_auth: true,
             named_rooms: true,
             max_requests: 4_096,
             max_body_memory: 64 * 1024 * 1024,

@@ -82,7 +82,7 @@ def created(api, models, client):
     """Makes a room, from a body or none."""
 
     def create(*body):
-        version = models.RoomsApiVersion.VALUE_4
+        version = models.RoomsApiVersion.V2025_03_13
         return api("rooms.rooms_create").sync(client=client, api_version=version, **dict(zip(["body"], body)))
 
     return create
@@ -123,9 +123,9 @@ def test_a_room_is_created_with_its_roster_and_window_and_read_back(api, models,
     room = created(body)
 
     assert (room.valid_from, room.valid_until, room.pstn_dial_out_enabled) == (opens, closes, True)
-    version = models.RoomsApiVersion.VALUE_4
+    version = models.RoomsApiVersion.V2025_03_13
     assert api("rooms.rooms_get").sync(room.id, client=client, api_version=version) == room
-    version = models.RoomsApiVersion.VALUE_4
+    version = models.RoomsApiVersion.V2025_03_13
     listed = api("rooms.participants_list").sync(room.id, client=client, api_version=version)
     assert [(one.raw_id, one.role.value) for one in listed.value] == [(ann, "Presenter"), (bob, "Consumer")]
 
@@ -134,7 +134,7 @@ def test_a_room_is_patched_and_null_leaves_a_member_as_it_is(api, models, client
     room, opens, closes = created(models.CreateRoomRequest(pstn_dial_out_enabled=True)), in_hours(3), in_hours(4)
     body = models.UpdateRoomRequest(valid_from=opens, valid_until=closes, pstn_dial_out_enabled=None)
 
-    version = models.RoomsApiVersion.VALUE_4
+    version = models.RoomsApiVersion.V2025_03_13
     patched = api("rooms.rooms_update").sync(room.id, client=client, api_version=version, body=body)
 
     assert (patched.id, patched.created_at) == (room.id, room.created_at)
@@ -146,11 +146,11 @@ def test_participants_are_added_changed_and_removed_by_one_patch(api, models, cl
     room = created(roster(models, "CreateRoomRequest", {ann: "Attendee", bob: "Attendee"}))
     body = roster(models, "UpdateParticipantsRequest", {ann: "Presenter", bob: None, eve: "Consumer"})
 
-    version = models.RoomsApiVersion.VALUE_4
+    version = models.RoomsApiVersion.V2025_03_13
     patched = api("rooms.participants_update").sync(room.id, client=client, api_version=version, body=body)
 
     assert patched.to_dict() == {}
-    version = models.RoomsApiVersion.VALUE_4
+    version = models.RoomsApiVersion.V2025_03_13
     listed = api("rooms.participants_list").sync(room.id, client=client, api_version=version)
     assert {one.raw_id: one.role.value for one in listed.value} == {ann: "Presenter", eve: "Consumer"}
 
@@ -158,7 +158,7 @@ def test_participants_are_added_changed_and_removed_by_one_patch(api, models, cl
 def test_rooms_are_listed_newest_first(api, models, client, created):
     older, newer = created(), created()
 
-    version = models.RoomsApiVersion.VALUE_4
+    version = models.RoomsApiVersion.V2025_03_13
     page = api("rooms.rooms_list").sync(client=client, api_version=version)
 
     assert [room.id for room in page.value[:2]] == [newer.id, older.id]
@@ -167,11 +167,11 @@ def test_rooms_are_listed_newest_first(api, models, client, created):
 def test_a_room_is_deleted_and_then_not_found(api, models, client, created):
     room = created()
 
-    version = models.RoomsApiVersion.VALUE_4
+    version = models.RoomsApiVersion.V2025_03_13
     deleted = api("rooms.rooms_delete").sync_detailed(room.id, client=client, api_version=version)
 
     assert deleted.status_code == 204
-    version = models.RoomsApiVersion.VALUE_4
+    version = models.RoomsApiVersion.V2025_03_13
     read = api("rooms.rooms_get").sync_detailed(room.id, client=client, api_version=version)
     assert (read.status_code, read.parsed.error.code) == (404, "NotFound")
 
@@ -187,7 +187,7 @@ def test_a_refused_body_is_explained_by_the_details_of_the_error(models, created
 def test_a_user_is_created_with_a_token(api, models, client):
     body = models.CommunicationIdentityCreateRequest.from_dict({"createTokenWithScopes": ["voip"]})
 
-    version = models.IdentityApiVersion.VALUE_3
+    version = models.IdentityApiVersion.V2023_10_01
     made = api("identity.communication_identity_create").sync(client=client, api_version=version, body=body)
 
     assert made.identity.id.startswith("8:acs:")
