@@ -1,19 +1,23 @@
 //! Rooms and channels over REST: how many are there, and who (ably-chat.md, section 4.4).
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::web::ThinData;
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Ably;
 use super::capability::{Ops, channel_of};
 use super::error::ErrorInfo;
+use super::pages::Page;
 use super::transcode::Json;
 use super::{door, render, rest};
 use crate::domain::occupancy::Occupancy;
 use crate::domain::resource::ResourceId;
+use crate::realtime::PresenceItem;
 
-/// `GET /chat/v4/rooms/{room}/occupancy`: zeros for a room that nobody is in.
+/// `GET /chat/v4/rooms/{room}/occupancy`, and that of earlier versions: zeros for a room that nobody is in.
 pub async fn room_occupancy(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpResponse {
     let outcome = async {
         let channel = channel_of(&rest::segment(&req, 3)?);
@@ -29,24 +33,63 @@ pub async fn status(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpRes
     let outcome = async {
         let channel = rest::segment(&req, 1)?;
         let (resource, place) = allowed(&req, &channel, Ops::CHANNEL_METADATA, "channel-metadata").await?;
-        let now = ably.hub.occupancy(resource, &place);
-        let occupancy = json!({ "metrics": render::metrics(&now.unwrap_or_default()) });
-        Ok(
-            json!({ "channelId": channel, "status": { "isActive": now.is_some_and(|now| now != Occupancy::default()), "occupancy": occupancy } }),
-        )
+        Ok(details(&channel, ably.hub.occupancy(resource, &place)))
     };
     rest::answer(&req, StatusCode::OK, outcome.await)
 }
 
-/// `GET /channels/{channel}/presence`: who is present.
+/// `GET /channels`: the channels that are live, for the holder of a key; their status, or with `by=id` their names.
+pub async fn list(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpResponse {
+    let outcome = async {
+        let credential = rest::credential(&req).await?;
+        if !credential.is_key() {
+            return Err(ErrorInfo::not_capable("only the holder of a key lists channels"));
+        }
+        let by_id = match rest::query(&req, "by").as_deref() {
+            None | Some("value") => false,
+            Some("id") => true,
+            Some(_) => return Err(ErrorInfo::malformed("the parameter by is id or value")),
+        };
+        let page = Page::read(&req)?;
+        let prefix = rest::query(&req, "prefix").unwrap_or_default();
+        let names = ably.hub.channel_names(credential.resource, &prefix);
+        let (names, links) = page.cut(&req, names, |name| name.to_string());
+        let details = |name: Arc<str>| {
+            if by_id { json!(name) } else { details(&name, ably.hub.occupancy(credential.resource, &name)) }
+        };
+        Ok((names.into_iter().map(details).collect::<Vec<_>>(), links))
+    };
+    rest::answer_page(&req, outcome.await)
+}
+
+fn details(channel: &str, now: Option<Occupancy>) -> Value {
+    let is_active = now.is_some_and(|now| now != Occupancy::default());
+    let occupancy = json!({ "metrics": render::metrics(&now.unwrap_or_default()) });
+    json!({ "channelId": channel, "status": { "isActive": is_active, "occupancy": occupancy } })
+}
+
+/// `GET /channels/{channel}/presence`: who is present, or which members a client or a connection has.
 pub async fn members(req: HttpRequest, ThinData(ably): ThinData<Ably>) -> HttpResponse {
     let outcome = async {
         let channel = rest::segment(&req, 1)?;
         let (resource, place) = allowed(&req, &channel, Ops::SUBSCRIBE, "subscribe").await?;
-        Ok(render::members(&ably.hub.members(resource, &place)))
+        let (client, connection) = (rest::query(&req, "clientId"), rest::query(&req, "connectionId"));
+        let page = Page::read(&req)?;
+        let mut members = ably.hub.members(resource, &place);
+        members.retain(|member| {
+            client.as_deref().is_none_or(|client| *member.client_id == *client)
+                && connection.as_ref().is_none_or(|connection| member.connection.to_string() == *connection)
+        });
+        let key = |member: &Arc<PresenceItem>| format!("{}:{}", member.connection, member.client_id);
+        members.sort_by_cached_key(key);
+        let (members, links) = page.cut(&req, members, key);
+        Ok((render::members(&members), links))
     };
-    let members: Result<Vec<u8>, ErrorInfo> = outcome.await;
-    rest::answer(&req, StatusCode::OK, members.as_deref().map(Json).map_err(Clone::clone))
+    let outcome: Result<(Vec<u8>, _), ErrorInfo> = outcome.await;
+    rest::answer_page(
+        &req,
+        outcome.as_ref().map(|(members, links)| (Json(members), links.clone())).map_err(Clone::clone),
+    )
 }
 
 /// `DELETE /channels/{channel}/presence/{clientId}`: a backend makes a client leave. Ours, not the vendor's.

@@ -58,6 +58,11 @@ impl Format {
         self.read(bytes)
     }
 
+    /// Reads any value; `None` if the bytes are none.
+    pub fn decode_value(self, bytes: &[u8]) -> Option<serde_json::Value> {
+        self.read(bytes).ok()
+    }
+
     /// The number of a frame that can't be read, if so much of it can, and it is one that is answered.
     pub fn serial_of(self, bytes: &[u8]) -> Option<u64> {
         let head = self.read::<Head>(bytes).ok()?;

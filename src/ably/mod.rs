@@ -12,6 +12,7 @@ mod error;
 mod frame;
 mod object;
 mod pack;
+mod pages;
 mod render;
 mod rest;
 mod session;
@@ -92,25 +93,32 @@ pub fn routes(config: &mut ServiceConfig, has_own_cors: bool) {
     let mut add = |resource: Resource| {
         config.service(resource.wrap(Condition::new(!has_own_cors, cors().allow_any_origin())));
     };
-    add(resource("/chat/v4/rooms/{room}/occupancy").route(get().to(channels::room_occupancy)));
+    // The answer is the same for every version of Chat.
+    add(resource("/chat/{version:v[1-4]}/rooms/{room}/occupancy").route(get().to(channels::room_occupancy)));
+    add(resource("/channels").route(get().to(channels::list)));
     add(resource("/channels/{channel}").route(get().to(channels::status)));
     add(resource("/channels/{channel}/presence").route(get().to(channels::members)));
     add(resource("/channels/{channel}/presence/{clientId}").route(web::delete().to(channels::evict)));
     add(resource("/keys/{keyName}/requestToken").route(web::post().to(tokens::request_token)));
     add(resource("/time").route(get().to(channels::time)));
-    for rest in ["/chat/{rest:.*}", "/channels/{rest:.*}", "/keys/{rest:.*}", "/comet/{rest:.*}"] {
-        add(web::resource(rest).default_service(web::to(async |req| rest::not_found(&req))));
+    for place in PLACES {
+        for rest in [place.to_owned(), format!("{place}/{{rest:.*}}")] {
+            add(web::resource(rest).default_service(web::to(async |req| rest::not_found(&req))));
+        }
     }
     config.service(web::resource("/").route(get().to(welcome)));
 }
 
-/// The first segments of this protocol's paths, besides `/` itself.
-const PLACES: [&str; 6] = ["/chat", "/channels", "/keys", "/comet", "/time", "/demo"];
+/// The first segments of this protocol's paths, besides `/` itself and the page at [`DEMO`]; also of those that are not
+/// served, so that they are refused in its own form.
+const PLACES: [&str; 10] =
+    ["/chat", "/channels", "/keys", "/comet", "/time", "/stats", "/presence", "/messages", "/push", "/apps"];
+const DEMO: &str = "/demo";
 
 /// True for a path of this protocol.
 pub fn serves(path: &str) -> bool {
     let is_in = |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    path == "/" || PLACES.into_iter().any(is_in)
+    path == "/" || is_in(DEMO) || PLACES.into_iter().any(is_in)
 }
 
 /// The answer to a request that is refused before it comes to a route. Who asks to upgrade, or looks what is here,

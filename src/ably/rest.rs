@@ -1,7 +1,7 @@
 //! Calls and answers of REST, in the client's format (ably-chat.md, sections 1.5 and 4.10).
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use actix_web::http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LINK, RETRY_AFTER};
 use actix_web::web::ThinData;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -24,6 +24,17 @@ pub fn answer<T: Serialize>(req: &HttpRequest, status: StatusCode, outcome: Resu
             render(req, status, &json!({ "error": error }), Some(&error))
         }
     }
+}
+
+/// Renders a page of a list, with the links to others.
+pub fn answer_page<T: Serialize>(req: &HttpRequest, page: Result<(T, Vec<HeaderValue>), ErrorInfo>) -> HttpResponse {
+    let (page, links) = match page {
+        Ok((page, links)) => (Ok(page), links),
+        Err(error) => (Err(error), Vec::new()),
+    };
+    let mut response = answer(req, StatusCode::OK, page);
+    links.into_iter().for_each(|link| response.headers_mut().append(LINK, link));
+    response
 }
 
 /// An answer for browsers (section 1.5).
@@ -63,6 +74,16 @@ fn format_of(req: &HttpRequest) -> Format {
         Some("msgpack") => Format::MessagePack,
         None if accepted.contains(MESSAGE_PACK) => Format::MessagePack,
         _ => Format::Json,
+    }
+}
+
+/// The format of a request's body.
+pub fn format_of_body(req: &HttpRequest) -> Format {
+    let kind = req.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    if kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(MESSAGE_PACK)) {
+        Format::MessagePack
+    } else {
+        Format::Json
     }
 }
 

@@ -75,7 +75,7 @@ pub async fn request_token(
             body::receive(&mut payload.into_inner(), LARGEST, &state.bodies, connection(&req).map(|c| &**c)).await;
         let (body, _taken) = received.map_err(no_body)?;
         is_unread = false;
-        let asked = Fields::read(&body)?;
+        let asked = Fields::read(rest::format_of_body(&req), &body)?;
         if asked.key_name != name {
             return Err(ErrorInfo::malformed("the keyName in the body is not that in the path"));
         }

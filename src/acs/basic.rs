@@ -1,5 +1,5 @@
 //! The access key itself in a request, as `curl --user primary:$KEY` sends it (HTTP Basic, RFC 7617): for people, and
-//! programs without a client that signs. Never asked for, and taken only where nobody listens on the way.
+//! programs without a client that signs. It is accepted over TLS or from this machine only, and never asked for.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;

@@ -18,7 +18,7 @@ impl<'de> Deserialize<'de> for WireTime {
 
 /// Reads an instant. Beyond RFC 3339, as the vendor's service does: without an offset it is UTC, seconds may be left out,
 /// and a date alone is its midnight. A year of more than four digits becomes the first or last instant that can be
-/// written, which every rule of windows refuses as what it is.
+/// written, so that the rules for windows refuse it as too early or too far.
 fn read(text: &str) -> Option<DateTime<Utc>> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         // Through the count of microseconds: a leap second becomes the next second, as in the database.

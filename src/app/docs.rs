@@ -30,7 +30,7 @@ pub fn routes(config: &mut ServiceConfig) {
 /// Opens the document in the page, and signs what it sends.
 const INITIALIZER: &str = include_str!("docs/initializer.js");
 
-/// A file of the page: ours, or as the crate has it, which has compressed most.
+/// A file of the page: our initializer, or one of the crate's files, most of which are compressed.
 async fn file(path: Path<String>) -> HttpResponse {
     if *path == "swagger-initializer.js" {
         return HttpResponse::Ok().content_type("text/javascript; charset=utf-8").body(INITIALIZER);

@@ -44,7 +44,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let data_dir = data_dir(&args.database.folders)?;
     start_log(&args.log)?;
     let stderr_is_terminal = io::stderr().is_terminal();
-    let ending = signals::ending(stderr_is_terminal)?; // a terminal that is closed ends what runs in it
+    let ending = signals::ending(stderr_is_terminal)?; // closing a terminal ends the commands that it runs
     let hangups = if stderr_is_terminal { None } else { Some(signal(SignalKind::hangup())?) };
     settings.sockets = sockets(&args, open_files::raise())?;
 

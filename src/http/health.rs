@@ -125,7 +125,7 @@ async fn ready(ThinData(state): ThinData<State>) -> HttpResponse {
     }
 }
 
-/// Connections should go elsewhere, REST and live alike.
+/// Tells proxies to send new connections elsewhere, for REST and live rooms alike.
 fn stopping() -> HttpResponse {
     let reason = Some("the service is stopping".to_owned());
     answer(StatusCode::SERVICE_UNAVAILABLE, Health { status: Status::Unavailable, reason, clock_skew_ms: None })

@@ -177,6 +177,15 @@ impl Hub {
         self.find(resource, channel).map(|channel| channel.occupancy())
     }
 
+    /// The names of a resource's channels that begin with `prefix`, in their order.
+    pub fn channel_names(&self, resource: ResourceId, prefix: &str) -> Vec<Arc<str>> {
+        let channels = self.channels.read().unwrap_or_else(PoisonError::into_inner);
+        let own = channels.keys().filter(|(of, name)| *of == resource && name.starts_with(prefix));
+        let mut names: Vec<Arc<str>> = own.map(|(_, name)| Arc::clone(name)).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Who is present in a room.
     pub fn members(&self, resource: ResourceId, channel: &str) -> Vec<Arc<PresenceItem>> {
         self.find(resource, channel).map_or_else(Vec::new, |channel| channel.members())

@@ -89,7 +89,7 @@ pub enum ServiceError {
     #[error("no such identity of this resource")]
     IdentityNotOwned,
     /// The database is away or overloaded; trying again may help.
-    #[error("{}", .0.as_ref().map_or_else(|| "others change the same at once".to_owned(), ToString::to_string))]
+    #[error("{}", .0.as_ref().map_or_else(|| "concurrent changes left no turn to this one".to_owned(), ToString::to_string))]
     Unavailable(Option<StoreError>),
     /// More requests come than can be answered in time. Nothing was done; trying again later helps.
     #[error("the service has more to do than it can answer in time")]

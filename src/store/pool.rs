@@ -32,12 +32,12 @@ pub(super) const BURST: Duration = Duration::from_millis(100);
 const ATTEMPTS: usize = 5;
 /// A statement that is still running then was given up by its request long ago.
 const STATEMENT_TIMEOUT: &str = "5s";
-/// A statement that waits longer for a lock fails. Less than the patience of requests, so that Postgres says which it was:
-/// a lock or a slow statement.
+/// A statement that waits longer for a lock fails. It is shorter than the patience of requests, so that Postgres reports a
+/// lock as such.
 const LOCK_TIMEOUT: &str = "1500ms";
-/// How long no connection is made after Postgres refused one because there are as many as there may be.
+/// How long no connection is made after Postgres refused one because a limit of connections was reached.
 const FULL: Duration = Duration::from_secs(1);
-/// How often a connection of any thread is looked for meanwhile.
+/// How often idle connections, of any thread, are looked for meanwhile.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Why a URL can't be used.
@@ -109,11 +109,11 @@ impl managed::Manager for Connections {
 pub(super) const SETTINGS: [(&str, &str); 5] = [
     ("statement_timeout", STATEMENT_TIMEOUT),
     ("lock_timeout", LOCK_TIMEOUT),
-    // One plan for each statement: that of a statement for many would be made anew each time, by their number.
+    // One plan for each statement: otherwise a batch is planned anew for each number of requests in it.
     ("plan_cache_mode", "force_generic_plan"),
-    // It is made once, maybe while the tables are empty, when to read them whole seems cheapest.
+    // The plan may be made while the tables are empty, when a sequential scan seems cheapest.
     ("enable_seqscan", "off"),
-    ("jit", "off"), // nor does what it costs then to read one whole make it worth compiling
+    ("jit", "off"), // that setting raises the estimated cost, for which compiling would seem worthwhile
 ];
 
 /// The options of the pool's connections.

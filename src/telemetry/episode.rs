@@ -1,4 +1,5 @@
-//! Logs what comes in great numbers by its episodes: a line when one begins, one each minute, and one when it has ended.
+//! Logs events that come in great numbers as episodes: one line when an episode begins, one each minute, and one when it
+//! has ended.
 
 use std::ops::AddAssign;
 use std::time::Duration;

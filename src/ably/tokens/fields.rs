@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::ably::auth::check_client_id;
+use crate::ably::codec::Format;
 use crate::ably::error::ErrorInfo;
 use crate::auth::members::Members;
 
@@ -28,9 +29,15 @@ impl Fields {
     ///
     /// # Errors
     /// A field is of another type, too long, missing, or could be taken for two: each is signed with a line feed behind it.
-    pub fn read(body: &[u8]) -> Result<Self, ErrorInfo> {
-        let told = "the body is not a token request: a JSON object with keyName, timestamp, nonce and mac, each once";
-        let sent = Members::read(body).ok_or_else(|| ErrorInfo::malformed(told))?;
+    pub fn read(format: Format, body: &[u8]) -> Result<Self, ErrorInfo> {
+        let told = "the body is not a token request: an object with keyName, timestamp, nonce and mac, each once";
+        let sent = match format {
+            Format::Json => Members::read(body),
+            Format::MessagePack => {
+                format.decode_value(body).and_then(|value| Members::read(value.to_string().as_bytes()))
+            }
+        };
+        let sent = sent.ok_or_else(|| ErrorInfo::malformed(told))?;
         let fields = Self {
             key_name: required("keyName", text(&sent, "keyName", LONGEST)?)?,
             ttl: number(&sent, "ttl")?,
@@ -105,7 +112,7 @@ mod tests {
         let name = field.split('"').nth(1).unwrap_or("");
         let others: Vec<&str> = usual.split(',').filter(|other| !other.starts_with(&format!("\"{name}\""))).collect();
         let body = format!("{{{},{field}}}", others.join(","));
-        let fields = Fields::read(body.as_bytes()).map_err(|error| error.code)?;
+        let fields = Fields::read(Format::Json, body.as_bytes()).map_err(|error| error.code)?;
         Ok(fields.signed().join("|"))
     }
 

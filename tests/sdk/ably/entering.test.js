@@ -12,7 +12,8 @@ const range = (length) => Array.from({ length }, (_, n) => n);
 
 /** How many members a channel has, as REST tells. */
 async function members(of, channel) {
-  const { items } = await rest(of).request("GET", `/channels/${encodeURIComponent(channel)}/presence`, 4);
+  const path = `/channels/${encodeURIComponent(channel)}/presence`;
+  const { items } = await rest(of).request("GET", path, 4, { limit: "1000" });
   return items.length;
 }
 

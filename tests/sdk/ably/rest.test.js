@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { decode, encode } from "@msgpack/msgpack";
-import { fresh, inBothFormats, refusal, rest, start } from "./support.js";
+import { fresh, inBothFormats, realtime, refusal, rest, start } from "./support.js";
 import { token } from "./tokens.js";
 
 const server = await start();
@@ -85,7 +85,7 @@ for (const format of ["application/json", MSGPACK]) {
       assertError(await ask(occupancyOf(fresh()), { headers, authorization }), 401, 40160, format);
     });
 
-    for (const path of ["/chat/v4/nothing", "/chat/v4/rooms/a/nothing", "/channels/a/nothing", "/chat/v3/rooms/a/occupancy"]) {
+    for (const path of ["/chat/v4/nothing", "/chat/v4/rooms/a/nothing", "/channels/a/nothing", "/chat/v5/rooms/a/occupancy"]) {
       test(`${path} is not found`, async () => {
         assertError(await ask(path, { headers }), 404, 40400, format);
       });
@@ -202,3 +202,76 @@ describe("a body that can't be read", () => {
     });
   }
 });
+
+test("who is present comes in pages, and by client or connection", async (t) => {
+  const name = fresh();
+  const clients = ["ann", "bob", "cid"].map((clientId) => realtime(t, server, clientId));
+  for (const client of clients) await client.channels.get(name).presence.enter();
+  const { presence } = rest(server).channels.get(name);
+  const names = (page) => page.items.map((item) => item.clientId);
+
+  const pages = [];
+  for (let page = await presence.get({ limit: 1 }); page; page = page.hasNext() ? await page.next() : null) {
+    pages.push(names(page));
+  }
+  const first = await (await (await presence.get({ limit: 2 })).next()).first();
+
+  assert.deepEqual(pages.map((page) => page.length), [1, 1, 1]);
+  assert.deepEqual(pages.flat().sort(), ["ann", "bob", "cid"]);
+  assert.equal(first.items.length, 2);
+  assert.deepEqual(names(await presence.get({ clientId: "bob" })), ["bob"]);
+  assert.deepEqual(names(await presence.get({ connectionId: clients[2].connection.id })), ["cid"]);
+  assert.deepEqual(names(await presence.get({ clientId: "nobody" })), []);
+  for (const limit of ["abc", "0", "1001"]) {
+    assert.equal((await refusal(presence.get({ limit }))).statusCode, 400, limit);
+  }
+});
+
+test("the holder of a key lists live channels by their beginning, in pages", async (t) => {
+  const prefix = fresh();
+  const client = realtime(t, server, "ann");
+  for (const name of ["a", "b", "c"]) await client.channels.get(`${prefix}:${name}`).attach();
+  const holder = rest(server);
+
+  const one = await holder.request("get", "/channels", 3, { prefix, by: "id", limit: "2" });
+  const two = await one.next();
+  const details = await holder.request("get", "/channels", 3, { prefix });
+
+  assert.deepEqual([...one.items, ...two.items], ["a", "b", "c"].map((name) => `${prefix}:${name}`));
+  assert.ok(one.hasNext() && !two.hasNext());
+  assert.deepEqual([details.items.length, details.items[0].status.isActive], [3, true]);
+  const others = await ask("/channels", { authorization: `Bearer ${Buffer.from(token(server, { clientId: "ann" })).toString("base64")}` });
+  assert.equal(others.status, 401);
+});
+
+test("earlier versions of Chat get the same occupancy", async () => {
+  for (const version of ["v1", "v2", "v3", "v4"]) {
+    const { status, body } = await ask(`/chat/${version}/rooms/${fresh()}/occupancy`);
+    assert.deepEqual([status, body], [200, { connections: 0, presenceMembers: 0 }], version);
+  }
+  assert.equal((await ask(`/chat/v5/rooms/${fresh()}/occupancy`)).status, 404);
+});
+
+test("a token request may be MessagePack, as every body", async () => {
+  const request = await rest(server).auth.createTokenRequest({ clientId: "bob" });
+  const path = `/keys/${request.keyName}/requestToken`;
+
+  const granted = await ask(path, {
+    ...{ method: "POST", authorization: null, body: encode(request) },
+    headers: { "content-type": MSGPACK, accept: MSGPACK },
+  });
+  const cut = await ask(path, {
+    ...{ method: "POST", authorization: null, body: encode(request).slice(0, 20) },
+    headers: { "content-type": MSGPACK },
+  });
+
+  assert.deepEqual([granted.status, granted.type, granted.body.clientId], [201, MSGPACK, "bob"]);
+  assertError(cut, 400, 40000, "application/json");
+});
+
+for (const [method, path] of [["GET", "/stats"], ["GET", "/presence"], ["POST", "/messages"], ["GET", "/push/channels"]]) {
+  test(`${method} ${path}, which is not served, is refused in Ably's form`, async () => {
+    const headers = { "x-ably-version": "4" };
+    assertError(await ask(path, { method, headers }), 404, 40400, "application/json");
+  });
+}
