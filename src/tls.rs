@@ -127,7 +127,7 @@ impl Certificate {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
     }
 
-    /// What a listener serves with.
+    /// The configuration of a listener that serves this certificate.
     pub fn server_config(&self) -> Result<ServerConfig, TlsError> {
         let config = ServerConfig::builder_with_provider(default_provider().into())
             .with_safe_default_protocol_versions()?

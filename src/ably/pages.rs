@@ -13,19 +13,19 @@ const MOST: usize = 1_000;
 /// The parameters that a link repeats, besides the place; credentials are for the client to add.
 const REPEATED: [&str; 5] = ["limit", "clientId", "connectionId", "prefix", "by"];
 
-/// What is asked for of a list whose items have keys in their order.
+/// A requested page of a list that is sorted by a key.
 #[derive(Debug)]
 pub struct Page {
     limit: usize,
-    /// The key of the last item before it.
+    /// The key of the last item of the previous page.
     after: Option<String>,
 }
 
 impl Page {
-    /// Reads which page is asked for.
+    /// Reads the page from the query.
     ///
     /// # Errors
-    /// A limit that is none, or a cursor that was not given out.
+    /// The limit is out of range, or the cursor is not one of a link.
     pub fn read(req: &HttpRequest) -> Result<Self, ErrorInfo> {
         let limit = match query(req, "limit") {
             None => USUAL,

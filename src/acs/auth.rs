@@ -97,7 +97,7 @@ fn shared(req: &HttpRequest) -> Result<(&State, Acs), Fault> {
     }
 }
 
-/// What is known of a request whose body is not read yet.
+/// A request whose caller is known and whose body has not been read yet.
 struct Verified {
     resource: ResourceId,
     /// As in [`Caller`].

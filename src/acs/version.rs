@@ -20,9 +20,9 @@ pub enum Api {
 }
 
 impl Api {
-    /// By the path: what is not Identity is answered as Rooms.
+    /// By the path: what is not Identity is answered as Rooms. A base URL that ends in a slash doubles the first one.
     pub fn of(path: &str) -> Self {
-        if path.starts_with("/identities") { Self::Identity } else { Self::Rooms }
+        if path.trim_start_matches('/').starts_with("identities") { Self::Identity } else { Self::Rooms }
     }
 
     /// The versions that answers advertise.
@@ -53,7 +53,7 @@ pub fn read(req: &HttpRequest) -> Result<Version, ApiError> {
         .find(|(name, value)| name == "api-version" && !value.is_empty())
         .map(|(_, value)| value)
         .ok_or(ApiError::ApiVersionUnspecified)?;
-    Api::of(req.match_info().as_str()).version(&named).ok_or_else(|| ApiError::UnsupportedApiVersion {
+    Api::of(req.path()).version(&named).ok_or_else(|| ApiError::UnsupportedApiVersion {
         uri: req.uri().path().to_owned(),
         version: named.into_owned(),
     })

@@ -11,13 +11,14 @@ use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
 use tokio::time::interval;
 
+use super::signals::received;
 use crate::telemetry;
 use crate::tls::{self, Certificate};
 
 /// How often files are compared with what was read before.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// What is read again.
+/// The files and keys that are reloaded.
 #[derive(Debug, Default)]
 pub struct Reload {
     /// A certificate that is served, and its files.
@@ -36,15 +37,9 @@ impl Reload {
         certificate.is_new(&self.certificate_files()); // that was read at start
         filter.is_new(&self.log_filter.iter().map(PathBuf::as_path).collect::<Vec<_>>());
         loop {
-            let hung_up = async {
-                match &mut hangups {
-                    Some(hangups) => hangups.recv().await,
-                    None => std::future::pending().await,
-                }
-            };
             let is_asked = tokio::select! {
                 _ = look.tick() => false,
-                _ = hung_up => true,
+                () = received(&mut hangups) => true,
             };
             if is_asked {
                 tracing::info!("SIGHUP: certificate, keys and log filter are read again");

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Cancelled by signals that end the process.
@@ -12,6 +12,14 @@ pub struct Ending {
     pub first: CancellationToken,
     /// By the second one: it ends at once.
     pub second: CancellationToken,
+}
+
+/// Waits for a signal; for ever if there is none to wait for.
+pub async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
 }
 
 /// Listens for SIGTERM and SIGINT, and for SIGHUP if `ends_by_hangup`.
@@ -25,16 +33,10 @@ pub fn ending(ends_by_hangup: bool) -> io::Result<Ending> {
     let tokens = ending.clone();
     tokio::task::spawn_local(async move {
         for token in [tokens.first, tokens.second] {
-            let hung_up = async {
-                match &mut hangup {
-                    Some(hangup) => hangup.recv().await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
-                _ = hung_up => {}
+                () = received(&mut hangup) => {}
             }
             tracing::info!("stopping");
             token.cancel();

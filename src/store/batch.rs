@@ -325,8 +325,8 @@ impl<I: Item> Shared<I> {
         values.into_iter().next().ok_or_else(|| sqlx::Error::WorkerCrashed.into())
     }
 
-    /// Does a part of a statement's work for those who wait, and checks them meanwhile. Fails with `cause` if the work
-    /// takes too long.
+    /// Runs `work` and meanwhile expires waiters whose deadline has passed. Fails with `cause` if the work takes longer
+    /// than the patience.
     async fn patiently<T>(
         self: &Arc<Self>,
         work: impl Future<Output = Result<T, StoreError>>,

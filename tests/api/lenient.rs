@@ -132,6 +132,7 @@ async fn a_base_url_that_ends_in_a_slash_reaches_every_route() {
     assert_eq!(call("GET", "//rooms".to_owned()).send().await.status, StatusCode::OK);
     assert_eq!(call("GET", format!("//rooms/{room}/participants")).send().await.status, StatusCode::OK);
     assert_eq!((user.status, time.status), (StatusCode::CREATED, StatusCode::OK), "{user:?}");
+    assert!(user.header("api-supported-versions").unwrap().ends_with("2023-10-01"), "those of Identity: {user:?}");
     let named = call("PUT", "//rooms/by-name/kitchen".to_owned()).json(&json!({})).send().await;
     assert_eq!((named.status, &named.body["name"]), (StatusCode::CREATED, &json!("kitchen")), "{named:?}");
 }

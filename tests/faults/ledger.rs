@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long after the end of the load a write is tried.
 const LAST: Duration = Duration::from_secs(20);
 
-/// What a load did.
+/// The writes of a load and their outcomes.
 #[derive(Default)]
 pub struct Ledger {
     writes: RefCell<Vec<Write>>,
@@ -41,7 +41,7 @@ struct Write {
     added: Option<String>,
 }
 
-/// What was found afterwards.
+/// The result of checking a ledger against the service and the database.
 pub struct Found {
     pub acknowledged: usize,
     pub found: usize,

@@ -7,7 +7,7 @@ use todc_utils::linearizability::WGLChecker;
 use todc_utils::linearizability::history::{Action, History};
 use todc_utils::specifications::Specification;
 
-/// What is done with a room. Users have short names.
+/// An operation on a room. Users are numbered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     Create,
@@ -24,7 +24,7 @@ pub enum Operation {
     Delete,
 }
 
-/// What was answered.
+/// The answer to an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Done,

@@ -1,4 +1,4 @@
-//! What an operator reads when the database goes away, is held up or lets in few connections.
+//! The log of a service whose database goes away, is blocked, or limits its connections.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
