@@ -125,6 +125,8 @@ async fn a_name_that_is_not_of_this_machine_gets_no_token_whatever_the_key() {
         ("/demo/token?name=ann", "evil.example:8080"),
         ("/%64emo/token?name=ann", "evil.example"),
         ("/demo/%74oken?name=ann", "evil.example"),
+        ("//demo/token?name=ann", "evil.example"),
+        ("///%64emo/token?name=ann", "evil.example"),
     ] {
         let answer = Request::new(app.address, app.now(), "GET", path).unsigned().host(host).send().await;
 
